@@ -1,0 +1,159 @@
+"""What the linear classifiers share: scikit-learn's conventions, data in, model out."""
+
+from __future__ import annotations
+
+import warnings
+from copy import copy
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._sklearn import LinearClassifierMixin, SparseCoefMixin
+from ._training import encode_classes, training_weights
+from .descent.rows import RowBlocks
+from .descent.solve import LinearFit, LinearProblems
+
+_CERTIFIED = 1e-8  # a fit that ends above this and has not met tol warns
+
+
+class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
+    """What the logistic regressions share: data in, model out."""
+
+    classes_: NDArray[Any]
+    coef_: NDArray[np.floating]
+    intercept_: NDArray[np.floating]
+    n_iter_: NDArray[np.int32]
+    loss_curve_: list[float]
+    dual_gap_: float
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _problem(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, LinearProblems]:
+        """Validated X and the one problem to be solved on it."""
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        check_classification_targets(y)
+        classes, codes = encode_classes(y)
+        weights = training_weights(sample_weight, self.class_weight, X, classes, codes)
+        is_binary = len(classes) == 2
+        problems = LinearProblems(
+            target=(1.0 - 2.0 * codes)[:, None, None] if is_binary else codes[:, None],
+            n_score_rows=1 if is_binary else len(classes),
+            weights=weights[:, None],
+            lambd=np.array([float(self.lambd)]),
+            fit_intercept=self.fit_intercept,
+            dtype=X.dtype,
+        )
+        self.classes_ = classes
+        return X, problems
+
+    def _row_blocks(self, X: Any, problems: LinearProblems, n_threads: int) -> RowBlocks:
+        working_memory = int(sklearn.get_config()["working_memory"] * 2**20)
+        return RowBlocks(X, n_scores=problems.n_score_rows, working_memory=working_memory, n_threads=n_threads)
+
+    def _warm_start(self, problems: LinearProblems, n_features: int) -> Any:
+        """Weights and biases of the fit before, where they suit the data."""
+        coef = getattr(self, "coef_", None)
+        if not self.warm_start or coef is None or coef.shape != (problems.n_score_rows, n_features):
+            return None
+        coef = coef.toarray() if hasattr(coef, "toarray") else coef
+        bias = np.broadcast_to(self.intercept_, problems.n_score_rows)
+        return coef.astype(np.float64)[None], bias.astype(np.float64)[None]
+
+    def _take(self, fit: LinearFit, dtype: Any) -> None:
+        """The one problem's fit as fitted attributes, with a warning where it did not converge."""
+        with np.errstate(over="ignore"):
+            coef, intercept = fit.W[0].astype(dtype), fit.b[0].astype(dtype)
+        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError(
+                f"The fitted weights do not fit into {np.dtype(dtype)}: the largest is {np.abs(fit.W).max():.3g}. "
+                "Scale X (StandardScaler), or pass X as float64."
+            )
+        self.coef_, self.intercept_ = coef, intercept
+        self.n_iter_ = fit.n_iter.astype(np.int32)
+        self.loss_curve_ = fit.losses[0]
+        vars(self).pop("dual_gap_", None)
+        if self.lambd > 0:
+            self.dual_gap_ = float(fit.dual_gap[0])
+        if self.verbose:
+            gap = f", certified within {self.dual_gap_:.2g} of the optimum" if self.lambd > 0 else ""
+            print(f"[{type(self).__name__}] {fit.n_iter[0]} iterations, J = {fit.losses[0][-1]:.10g}{gap}")
+        if fit.separable[0]:
+            warnings.warn(
+                "lambd=0 and the classes are separable: the loss has no minimum, the weights grow without bound and "
+                f"were stopped at ||W|| = {np.linalg.norm(fit.W[0]):.3g}. Set lambd > 0.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif not fit.converged[0] and not fit.dual_gap[0] <= _CERTIFIED:
+            bound = f"J may lie up to {fit.dual_gap[0]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
+            warnings.warn(
+                f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[0]} iterations "
+                f"(max_iter={self.max_iter}); {bound}. Raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def predict_proba(self, X: Any) -> NDArray[np.floating]:
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Rows sum to 1; columns in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return np.stack([expit(-scores), expit(scores)], axis=1)
+        return softmax(scores, axis=1)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.floating]:
+        """Logarithm of the probability of each class, without underflow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return np.stack([log_expit(-scores), log_expit(scores)], axis=1)
+        return log_softmax(scores, axis=1)
+
+    def to_sklearn(self) -> LogisticRegression:
+        """The same fitted model as a scikit-learn `LogisticRegression`, for tools that know only that class.
+
+        Returns
+        -------
+        sklearn.linear_model.LogisticRegression
+            Fitted; its predictions equal this model's.
+        """
+        check_is_fitted(self)
+        model = LogisticRegression(
+            C=1 / self.lambd if self.lambd > 0 else np.inf,
+            fit_intercept=self.fit_intercept,
+            class_weight=self.class_weight,
+        )
+        for name in ("classes_", "coef_", "intercept_", "n_iter_", "n_features_in_", "feature_names_in_"):
+            if hasattr(self, name):
+                setattr(model, name, copy(getattr(self, name)))
+        return model

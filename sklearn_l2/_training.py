@@ -1,0 +1,59 @@
+"""What the estimators check and prepare alike before a fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.class_weight import compute_class_weight
+
+from ._sklearn import _check_sample_weight
+
+
+def encode_classes(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Sorted classes and each row's class code; at least two classes, or a ValueError."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y contains only 1 class, {classes[0]!r}; a classifier needs rows of at least 2 classes. "
+            "Check the target column, or the split that left only one class."
+        )
+    return classes, codes
+
+
+def training_weights(
+    sample_weight: ArrayLike | None,
+    class_weight: Any,
+    X: Any,
+    classes: NDArray[Any],
+    codes: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """s_i = sample weight x class weight, (n_rows,) float64, positive in sum for every class."""
+    if sample_weight is None:
+        s = np.ones(X.shape[0])
+    else:
+        array = np.asarray(sample_weight)
+        if array.ndim > 0 and array.size and not np.any(array):
+            raise ValueError("All values of sample_weight are zero; at least one row needs a positive weight.")
+        s = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if class_weight is not None:
+        per_class = compute_class_weight(
+            class_weight,
+            classes=classes,
+            y=classes[codes],
+            sample_weight=None if sample_weight is None else s,
+        )
+        if not (np.isfinite(per_class).all() and (per_class >= 0).all()):
+            raise ValueError(f"class_weight must be finite and not negative, got {class_weight!r}.")
+        s = s * per_class[codes]
+    per_class = np.bincount(codes, weights=s, minlength=len(classes))
+    if not np.isfinite(per_class.sum()):
+        raise ValueError("The sum of the sample weights is not finite; divide them by their largest value.")
+    if not (per_class > 0).all():
+        empty = classes[per_class <= 0].tolist()
+        raise ValueError(
+            f"Every row of class {empty[0] if len(empty) == 1 else empty!r} has weight zero (sample_weight times "
+            "class_weight). Each class needs a positive weight; leave out the rows of classes that should not count."
+        )
+    return s

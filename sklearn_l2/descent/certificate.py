@@ -1,0 +1,71 @@
+"""A certificate: an upper bound on J - J* from the gradient, without knowing the optimum.
+
+For fixed W the bias is solved again; then the residuals are a feasible point of the dual problem (Fenchel duality,
+Rockafellar 1970), and
+
+    J(W, b) - J* <= [J(W, b) - J(W, b^)] + m/(2 lambda) ||grad_W J(W, b^)||^2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import LinearObjective
+from .losses import LogLoss, SoftmaxCrossEntropy
+from .penalties import L2
+
+Floats = NDArray[np.floating]
+
+
+def dual_gap(objective: LinearObjective, penalty: L2, theta: Floats, *, free_bias: bool) -> tuple[Floats, Floats]:
+    """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0."""
+    scores = objective.compute_scores(theta)
+    objective.set_scores(scores)
+    J = objective.loss() + penalty.value(theta)
+    excess = np.zeros(len(theta))
+    if free_bias:
+        shift = best_bias_shift(objective)
+        objective.set_scores(scores + shift)
+        theta = theta.copy()
+        theta[..., -1] += shift
+        excess = np.maximum(J - objective.loss() - penalty.value(theta), 0.0)
+    _, gradient = objective.gradient(theta)
+    penalty.add_gradient(theta, gradient)
+    n_columns = objective.rows.n_columns
+    scale = objective.columns.inverse_scale
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        gradient[..., :n_columns] = np.where(scale > 0, gradient[..., :n_columns] / scale, 0.0)
+        if free_bias:
+            gradient = gradient[..., :n_columns]
+        squares = np.einsum("pkd,pkd->p", gradient, gradient)
+        bound = excess + penalty.m / (2 * penalty.lambd) * squares
+    return J, np.where(penalty.lambd > 0, np.nan_to_num(bound, nan=np.inf), np.inf)
+
+
+def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
+    """What to add to the biases (P, K) to minimize J for fixed W: Newton's method in one dimension, or K - 1."""
+    assert objective.scores is not None
+    share = objective.share
+    shift = np.zeros(objective.scores.shape[1:])
+    for _ in range(max_steps):
+        z = objective.scores + shift
+        if objective.is_binary:
+            slope = LogLoss.slope(z, objective.target)
+            g = np.einsum("npk,np->pk", slope, share)
+            h = np.einsum("npk,np->pk", np.abs(slope) * (1 - np.abs(slope)), share)
+            step = -g / np.maximum(h, np.finfo(float).tiny)
+        else:
+            p = SoftmaxCrossEntropy.probabilities(z)
+            g = np.einsum("npk,np->pk", SoftmaxCrossEntropy.slope_from_probabilities(p, objective.target), share)
+            H = -np.einsum("npk,npl,np->pkl", p, p, share)
+            mean = np.einsum("npk,np->pk", p, share)
+            H[:, range(g.shape[1]), range(g.shape[1])] += mean
+            H += 1 / g.shape[1]
+            step = -np.linalg.solve(H, g[..., None])[..., 0]
+            step -= step.mean(axis=1, keepdims=True)
+        step = np.clip(step, -1, 1)
+        shift += step
+        if np.abs(step).max(initial=0.0) <= 1e-9:
+            break
+    return shift

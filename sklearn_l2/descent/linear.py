@@ -1,0 +1,293 @@
+"""Linear models: scores = X W + b for P problems that share X, the loss of the scores, and its derivatives.
+
+Parameters theta (P, K, D) hold K rows of weights per problem (K = 1 for two classes, else one per class), the bias as
+last column where there is one. They belong to centred and rescaled columns, x~_j = (x_j - centre_j) * inverse_scale_j,
+so that feature scale does not matter to the descent; X itself is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .losses import LogLoss, SoftmaxCrossEntropy
+from .rows import RowBlocks
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_LARGEST_INVERSE_SCALE = 2.0**460  # its square, the penalty's weight, times lambda/m stays finite
+_SMALLEST_INVERSE_SCALE = 2.0**-1020
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How the core's columns relate to X's: x~ = (x - centre) * inverse_scale; `intercept`: theta ends in a bias."""
+
+    centre: Floats
+    inverse_scale: Floats
+    intercept: bool
+
+    @classmethod
+    def unscaled(cls, n_columns: int, *, intercept: bool) -> Columns:
+        """X as it is."""
+        return cls(np.zeros(n_columns), np.ones(n_columns), intercept)
+
+    @classmethod
+    def scaled(cls, rows: RowBlocks, *, intercept: bool, centred: bool) -> Columns:
+        """Centred (where a free bias makes up for it), and divided by a power of two near the column's spread."""
+        mean, spread = rows.column_centre_and_spread()
+        centre = mean if centred else np.zeros_like(mean)
+        if not centred:
+            spread = np.maximum(spread, np.abs(mean))
+        with np.errstate(divide="ignore", over="ignore"):
+            inverse = np.exp2(-np.floor(np.log2(spread)))
+        inverse = np.clip(inverse, _SMALLEST_INVERSE_SCALE, _LARGEST_INVERSE_SCALE)
+        return cls(centre, np.where(spread > 0, inverse, 0.0), intercept)
+
+    def penalty_weight(self) -> Floats:
+        """Weight of theta_j^2 in ||W||^2: inverse_scale_j^2, and 1 for columns that carry nothing, (n_columns,)."""
+        return np.where(self.inverse_scale > 0, self.inverse_scale**2, 1.0)
+
+    def to_model(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Weights (P, K, n_columns) and biases (P, K) for X as it is."""
+        n_columns = len(self.centre)
+        W = theta[..., :n_columns] * self.inverse_scale
+        b = -(W @ self.centre)
+        if self.intercept:
+            b = b + theta[..., n_columns]
+        return W, b
+
+    def from_model(self, W: Floats, b: Floats) -> Floats:
+        """The theta of given weights (P, K, n_columns) and biases (P, K)."""
+        safe = np.where(self.inverse_scale > 0, self.inverse_scale, 1.0)
+        theta = np.where(self.inverse_scale > 0, W / safe, 0.0)
+        if not self.intercept:
+            return theta
+        return np.concatenate([theta, (b + W @ self.centre)[..., None]], axis=-1)
+
+
+class LinearObjective:
+    """Data part of J for P linear problems: (1/m_p) sum_i s_ip loss(scores_ip, y_i).
+
+    `share` (n_rows, P) is s / m. `target` is (n_rows, 1, 1) signs 1 - 2 y for two classes (n_classes=1 row of scores),
+    or (n_rows, 1) class codes. The scores of the current point are kept, so that a line search reads no X.
+    """
+
+    def __init__(
+        self, rows: RowBlocks, columns: Columns, target: NDArray[Any], share: Floats, n_score_rows: int
+    ) -> None:
+        self.rows = rows
+        self.columns = columns
+        self.target = target
+        self.share = share
+        self.n_score_rows = n_score_rows
+        self.is_binary = n_score_rows == 1
+        self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
+        self.scores: Floats | None = None
+        self._scores_are_current = False  # whether they belong to the params of the next gradient
+        self.value: Floats | None = None  # data loss (P,) at the current scores, where known
+        # Two classes: s/m p (1 - p), (n, P, 1). Softmax: probabilities, (n, P, K).
+        self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows))
+
+    @property
+    def n_problems(self) -> int:
+        return self.share.shape[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """D: parameters per row of scores."""
+        return self.rows.n_columns + self.columns.intercept
+
+    def batches(self) -> Iterable[tuple[None, float]]:
+        """Full-batch descent."""
+        return ((None, 1.0),)
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,)."""
+        self.share = np.compress(mask, self.share, axis=1)
+        self.curvature = np.compress(mask, self.curvature, axis=1)
+        if self.scores is not None:
+            self.scores = np.compress(mask, self.scores, axis=1)
+        if self.value is not None:
+            self.value = self.value[mask]
+
+    # -- products with X ------------------------------------------------------------------------------------------
+
+    def _to_scores(self, theta: Floats) -> tuple[Floats, Floats]:
+        """Right-hand factor (n_columns, P K) and offsets (P K) such that scores = X factor + offsets."""
+        W, b = self.columns.to_model(theta)
+        return np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T), b.reshape(-1)
+
+    def _from_columns(self, products: Floats, sums: Floats, shape: tuple[int, ...]) -> Floats:
+        """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
+        gradient = np.empty(shape)
+        n_columns = self.rows.n_columns
+        centred = (products - np.multiply.outer(self.columns.centre, sums)) * self.columns.inverse_scale[:, None]
+        gradient[..., :n_columns] = centred.T.reshape(*shape[:-1], n_columns)
+        if self.columns.intercept:
+            gradient[..., n_columns] = sums.reshape(shape[:-1])
+        return gradient
+
+    def compute_scores(self, theta: Floats) -> Floats:
+        """X~ theta, shape (n, P, K)."""
+        factor, offset = self._to_scores(theta)
+        scores = np.empty((self.rows.n_rows, *theta.shape[:2]))
+
+        def multiply(block: Any, rows: slice) -> None:
+            np.add(_times(block, factor), offset, out=scores[rows].reshape(-1, factor.shape[1]))
+
+        self.rows.sum_blocks(multiply)
+        return scores
+
+    # -- the loss at the current scores ---------------------------------------------------------------------------
+
+    def loss(self, step: Floats | None = None, length: Floats | None = None) -> Floats:
+        """Data loss (P,) at the current scores, or at scores + length * step (n, P, K) with length (P,)."""
+        assert self.scores is not None
+        scores = self.scores
+        value = self._loss.value
+
+        def add(rows: slice, total: Floats) -> None:
+            z = scores[rows]
+            if step is not None and length is not None:
+                z = z + length[:, None] * step[rows]
+            total += np.einsum("np,np->p", self.share[rows], value(z, self.target[rows]))
+
+        (total,) = self.rows.sum_rows(add, (self.n_problems,))
+        return total
+
+    def move(self, step: Floats, length: Floats, value: Floats | None) -> None:
+        """scores += length * step, with step (n, P, K), length (P,) and the data loss there (P,), where known."""
+
+        def add(rows: slice) -> None:
+            assert self.scores is not None
+            self.scores[rows] += length[:, None] * step[rows]
+
+        self.rows.sum_rows(add)
+        self.value = value
+        self._scores_are_current = True
+
+    def set_scores(self, scores: Floats) -> None:
+        """Take scores (n, P, K) that belong to the params of the next gradient."""
+        self.scores, self.value, self._scores_are_current = scores, None, True
+
+    def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
+        """Data loss (P,) and gradient (P, K, D); reads X once, and once more unless the scores were moved along."""
+        if not self._scores_are_current:
+            self.set_scores(self.compute_scores(params))
+        if self.value is None:
+            self.value = self.loss()
+        scores = self.scores
+        assert scores is not None
+        self._scores_are_current = False
+
+        def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
+            z, target, share = scores[rows], self.target[rows], self.share[rows][..., None]
+            if self.is_binary:
+                slope = LogLoss.slope(z, target)
+                q = np.abs(slope)
+                slope *= share
+                np.multiply(q, 1 - q, out=q)
+                np.multiply(q, share, out=self.curvature[rows])
+            else:
+                self.curvature[rows] = SoftmaxCrossEntropy.probabilities(z)
+                slope = SoftmaxCrossEntropy.slope_from_probabilities(self.curvature[rows], target)
+                slope *= share
+            _add_transposed(block, slope, products, sums)
+
+        n_scores = params.shape[0] * params.shape[1]
+        products, sums = self.rows.sum_blocks(add, (self.rows.n_columns, n_scores), (n_scores,))
+        return self.value, self._from_columns(products, sums, params.shape)
+
+    # -- second derivatives at the point of the last gradient -----------------------------------------------------
+
+    def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> tuple[Floats, Floats]:
+        """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
+        factor, offset = self._to_scores(direction)
+        change = np.empty((self.rows.n_rows, *direction.shape[:2]))
+        everyone = len(problems) == self.n_problems
+
+        def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
+            t = change[rows]
+            np.add(_times(block, factor), offset, out=t.reshape(len(t), -1))
+            curvature = self.curvature[rows] if everyone else self.curvature[rows][:, problems]
+            if self.is_binary:
+                r = t * curvature
+            else:
+                share = self.share[rows] if everyone else self.share[rows][:, problems]
+                r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
+                r *= curvature
+                r *= share[..., None]
+            _add_transposed(block, r, products, sums)
+
+        products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
+        return self._from_columns(products, sums, direction.shape), change
+
+    def score_curvature(self, indices: Any = slice(None)) -> Floats:
+        """Diagonal of the loss's Hessian in the scores: s/m p (1 - p) for some rows, (rows, P, K)."""
+        if self.is_binary:
+            return self.curvature[indices]
+        p = self.curvature[indices]
+        return p * (1 - p) * self.share[indices][..., None]
+
+    def sample_columns(self, indices: NDArray[np.intp]) -> Floats:
+        """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D)."""
+        X = self.rows.take(indices)
+        X = X.toarray() if self.rows.is_sparse else X
+        sample = np.empty((len(indices), self.n_parameters))
+        np.subtract(X, self.columns.centre, out=sample[:, : self.rows.n_columns])
+        sample[:, : self.rows.n_columns] *= self.columns.inverse_scale
+        if self.columns.intercept:
+            sample[:, -1] = 1.0
+        return sample
+
+    def hessian_diagonal(self) -> Floats:
+        """Diagonal of the data part's Hessian, (P, K, D); reads X once."""
+        n_columns, n_scores = self.rows.n_columns, self.n_problems * self.n_score_rows
+        scale, shift = self.columns.inverse_scale, self.columns.centre * self.columns.inverse_scale
+
+        def add(block: Any, rows: slice, squares: Floats, sums: Floats) -> None:
+            r = self.score_curvature(rows).reshape(rows.stop - rows.start, n_scores)
+            sums += r.sum(axis=0)
+            if self.rows.is_sparse:
+                # (x - centre)^2 over the non-zeros only, less what the zeros' centre^2 below adds for them.
+                scaled = block.data * scale[block.indices]
+                excess = block.copy()
+                excess.data = scaled * (scaled - 2 * shift[block.indices])
+                squares += excess.T @ r
+            else:
+                centred = block * scale
+                centred -= shift
+                np.multiply(centred, centred, out=centred)
+                squares += centred.T @ r
+
+        squares, sums = self.rows.sum_blocks(add, (n_columns, n_scores), (n_scores,))
+        if self.rows.is_sparse:
+            squares += np.multiply.outer(shift**2, sums)
+        diagonal = np.empty((self.n_problems, self.n_score_rows, self.n_parameters))
+        diagonal[..., :n_columns] = np.maximum(squares, 0).T.reshape(self.n_problems, -1, n_columns)
+        if self.columns.intercept:
+            diagonal[..., n_columns] = sums.reshape(self.n_problems, -1)
+        return diagonal
+
+
+def _times(block: Any, factor: Floats) -> Floats:
+    """block (rows, n_columns) @ factor (n_columns, C): a matrix-vector product where C is 1."""
+    if factor.shape[1] == 1:
+        return (block @ factor[:, 0])[:, None]
+    return block @ factor
+
+
+def _add_transposed(block: Any, r: Floats, products: Floats, sums: Floats) -> None:
+    """products (n_columns, C) += block^T r and sums (C) += sum of r, for r (rows, P, K) with P K = C."""
+    r = r.reshape(len(r), -1)
+    if r.shape[1] == 1:
+        products[:, 0] += block.T @ r[:, 0]
+    else:
+        products += block.T @ r
+    sums += r.sum(axis=0)

@@ -1,0 +1,117 @@
+"""The loop of regularized gradient descent: gradient, add the penalty's part, update.
+
+Logistic regression and networks, plain and preconditioned descent all run through `descend`; they differ in the
+objective, the penalty and the update they hand in. Parameters are (P, ...): one row per problem of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+
+class DivergenceError(ValueError):
+    """Gradient descent left every bound; the message names the largest usable learning rate."""
+
+
+class Objective(Protocol):
+    """The data part of J, (1/m) sum_i s_i loss_i, for P problems."""
+
+    def batches(self) -> Iterable[tuple[Any, float]]:
+        """Batches of one iteration (an epoch), each with its share of it; full-batch descent has one of share 1."""
+
+    def gradient(self, params: Floats, batch: Any) -> tuple[Floats, Floats]:
+        """(Estimate of the) data loss (P,) and its gradient, of params' shape."""
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems that left the batch; mask (P,)."""
+
+
+class Penalty(Protocol):
+    """The penalty's part of J."""
+
+    def value(self, params: Floats) -> Floats: ...
+
+    def add_gradient(self, params: Floats, gradient: Floats) -> None: ...
+
+    def keep(self, mask: Mask) -> None: ...
+
+
+class Update(Protocol):
+    """Turns a gradient into the next parameters."""
+
+    def step(self, params: Floats, gradient: Floats) -> None:
+        """Update params in place."""
+
+    def keep(self, mask: Mask) -> None: ...
+
+
+class Stopping(Protocol):
+    """Decides after each iteration which problems are finished."""
+
+    def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
+        """(P,) 0 for problems that go on, else why they stop (true will do); may raise DivergenceError."""
+
+    def keep(self, mask: Mask) -> None: ...
+
+
+@dataclass
+class Descent:
+    """What a descent leaves: params (P, ...), per problem the iterations, J per iteration and how it finished (0: not).
+
+    The arrays are kept current during the descent, so that an interrupted one leaves what it has reached.
+    """
+
+    params: Floats
+    n_iter: NDArray[np.int64]
+    losses: list[list[float]]
+    finished: NDArray[np.int8]
+
+    @classmethod
+    def start(cls, params: Floats) -> Descent:
+        n = len(params)
+        return cls(params, np.zeros(n, dtype=np.int64), [[] for _ in range(n)], np.zeros(n, dtype=np.int8))
+
+
+def descend(
+    descent: Descent,
+    objective: Objective,
+    penalty: Penalty,
+    update: Update,
+    stopping: Stopping,
+    *,
+    max_iter: int,
+) -> None:
+    """Run at most max_iter iterations on `descent`, in place; finished problems leave the batch."""
+    in_batch = np.arange(len(descent.params))
+    params = descent.params
+    for _ in range(max_iter):
+        loss = np.zeros(len(in_batch))
+        for batch, share in objective.batches():
+            value, gradient = objective.gradient(params, batch)
+            loss += share * (value + penalty.value(params))
+            penalty.add_gradient(params, gradient)
+            update.step(params, gradient)
+
+        if params is not descent.params:
+            descent.params[in_batch] = params
+        descent.n_iter[in_batch] += 1
+        for p, J in zip(in_batch, loss.tolist(), strict=True):
+            descent.losses[p].append(J)
+
+        finished = stopping.finished(params, loss, gradient)
+        if finished.any():
+            descent.finished[in_batch] = finished
+            staying = finished == 0
+            in_batch, params = in_batch[staying], params[staying]
+            if not len(in_batch):
+                return
+            for part in (objective, penalty, update, stopping):
+                part.keep(staying)

@@ -1,0 +1,79 @@
+"""Losses per row, their slopes and curvatures with respect to the scores; the last axis holds a row's scores."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+
+class LogLoss:
+    r"""Log loss of y in {0, 1}: log(1 + exp(v)) with v = (1 - 2 y) z, summed over a row's scores z.
+
+    Targets are the signs 1 - 2 y, of a shape that broadcasts with the scores (..., K).
+    """
+
+    @staticmethod
+    def value(scores: Floats, sign: Floats) -> Floats:
+        """Loss per row, shape scores.shape[:-1]."""
+        v = scores * sign
+        loss = np.maximum(v, 0)
+        np.abs(v, out=v)
+        np.negative(v, out=v)
+        np.exp(v, out=v)
+        loss += np.log1p(v, out=v)
+        return loss[..., 0] if loss.shape[-1] == 1 else loss.sum(axis=-1)
+
+    @staticmethod
+    def slope(scores: Floats, sign: Floats) -> Floats:
+        """d loss / d scores = probability - y, computed without cancellation; shape of the scores."""
+        slope = scores * sign
+        expit(slope, out=slope)
+        slope *= sign
+        return slope
+
+
+class SoftmaxCrossEntropy:
+    """Cross-entropy of softmax probabilities; targets are class codes of shape scores.shape[:-1] (or broadcasting)."""
+
+    @staticmethod
+    def value(scores: Floats, code: Integers) -> Floats:
+        """Loss per row: log sum_k exp(z_k) - z_y, shape scores.shape[:-1]."""
+        # Distances to the right class, and log1p of the other classes' part: a tiny loss keeps its digits.
+        at = _flat_index(code, scores)
+        distance = scores - scores.reshape(-1)[at].reshape(*scores.shape[:-1], 1)
+        top = distance.max(axis=-1, keepdims=True)
+        distance -= top
+        np.exp(distance, out=distance)
+        distance.reshape(-1)[at] = np.expm1(-top).reshape(-1)
+        loss = np.log1p(distance.sum(axis=-1))
+        loss += top[..., 0]
+        return loss
+
+    @staticmethod
+    def probabilities(scores: Floats) -> Floats:
+        """exp(z_k) / sum_j exp(z_j), shape of the scores."""
+        p = scores - scores.max(axis=-1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=-1, keepdims=True)
+        return p
+
+    @staticmethod
+    def slope_from_probabilities(p: Floats, code: Integers) -> Floats:
+        """d loss / d scores = p - onehot(code), the right class without cancellation; shape of p."""
+        slope = p.copy(order="C")
+        at = _flat_index(code, p)
+        flat = slope.reshape(-1)
+        flat[at] = 0
+        flat[at] = -slope.sum(axis=-1).reshape(-1)
+        return slope
+
+
+def _flat_index(code: Integers, scores: Floats) -> Integers:
+    """Where each row's own class stands in scores.reshape(-1)."""
+    n_scores = scores.shape[-1]
+    first = np.arange(0, scores.size, n_scores).reshape(scores.shape[:-1])
+    return (first + code).reshape(-1)

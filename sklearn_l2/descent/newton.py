@@ -1,0 +1,177 @@
+"""Truncated Newton: the default update rule, a Newton step by preconditioned conjugate gradients and a line search.
+
+Dembo and Steihaug (1983), https://doi.org/10.1007/BF02592055.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import LinearObjective
+from .penalties import L2
+from .preconditioners import Preconditioner
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
+
+_ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
+_SMALL_MOVE = 0.5  # scores that move by less keep their curvature within exp(+-0.5): the full step must go down
+_ARMIJO = 1e-4
+_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
+_MAX_HALVINGS = 60
+_FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
+
+
+def conjugate_gradients(
+    product: Callable[[Floats, Indices], tuple[Floats, Floats]],
+    solve: Callable[[Floats, Indices], Floats],
+    gradient: Floats,
+    energy_tolerance: Floats,
+    n_rows: int,
+    max_steps: int,
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Solve H s = -gradient for A problems: s (A, K, D), the scores' change X s (n, A, K), steps taken (A,).
+
+    A problem is done when the residual, measured by M^-1, has fallen to energy_tolerance (A,) of the first.
+    """
+    A = len(gradient)
+    s = np.zeros_like(gradient)
+    change = np.zeros((n_rows, A, gradient.shape[1]))
+    steps = np.zeros(A, dtype=np.int64)
+    active = np.arange(A)
+    r = -gradient
+    z = solve(r, active)
+    rz = _dot(r, z)
+    target = energy_tolerance * rz
+    direction = z
+    running = rz > 0
+    while True:
+        if not running.all():
+            active, r, direction, rz = active[running], r[running], direction[running], rz[running]
+        if not len(active) or steps[active[0]] >= max_steps:
+            return s, change, steps
+        Hd, Xd = product(direction, active)
+        curvature = _dot(direction, Hd)
+        usable = curvature > 0
+        length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
+        s[active] += _per_problem(length) * direction
+        if len(active) == A:
+            change += length[:, None] * Xd
+        else:
+            change[:, active] += length[:, None] * Xd
+        steps[active] += 1
+        r = r - _per_problem(length) * Hd
+        z = solve(r, active)
+        rz_next = _dot(r, z)
+        direction = z + _per_problem(rz_next / rz) * direction
+        rz = rz_next
+        running = usable & (rz > target[active])
+
+
+class TruncatedNewton:
+    """s solves H s = -g to 10 per cent or better at the current point; theta := theta + t s.
+
+    A problem has converged when its decrement, -(1/2) g^T s, an estimate of J - J*, is at most tol; it still takes that
+    last step. `converged`, `stalled` and `unbounded` (P,) say how the last step went.
+    """
+
+    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
+        self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
+        self.tol = tol
+        n_problems = objective.n_problems
+        self.decrement = np.full(n_problems, np.inf)
+        self.reduction = np.ones(n_problems)  # decrement over the one before
+        self.converged = np.zeros(n_problems, dtype=bool)
+        self.stalled = np.zeros(n_problems, dtype=bool)
+        self.unbounded = np.zeros(n_problems, dtype=bool)
+        self._debt = np.inf
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,). The loop tells objective and penalty itself."""
+        self.preconditioner.keep(mask)
+        for name in ("decrement", "reduction", "converged", "stalled", "unbounded"):
+            setattr(self, name, getattr(self, name)[mask])
+
+    def step(self, params: Floats, gradient: Floats) -> None:
+        """One Newton step for every problem of the batch, params (P, K, D), in place."""
+        if self.preconditioner.exact or self._debt >= self.preconditioner.cost:
+            self.preconditioner.build(params)
+            self._debt = 0.0
+        s, change = self._newton_direction(params, gradient)
+        slope = _dot(gradient, s)
+        decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
+        self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
+        self.decrement = decrement
+
+        move = _largest_move(change)
+        small = move <= _SMALL_MOVE
+        length, value = self._line_search(params, s, change, slope, small)
+        params += _per_problem(length) * s
+        self.objective.move(change, length, value)
+        self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
+        self.stalled = length == 0
+        self.converged = (decrement <= self.tol) & small
+
+    def _newton_direction(self, params: Floats, gradient: Floats) -> tuple[Floats, Floats]:
+        """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""
+        if self.preconditioner.exact:
+            s = -self.preconditioner.solve(gradient, np.arange(len(params)))
+            return s, self.objective.compute_scores(s)
+        ridge = self.penalty.curvature(params)
+
+        def product(direction: Floats, problems: Indices) -> tuple[Floats, Floats]:
+            Hd, Xd = self.objective.hessian_product(direction, problems)
+            return Hd + ridge[problems] * direction, Xd
+
+        # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
+        tolerance = np.clip(0.1 * self.reduction**2, 0.1 * self.tol / self.decrement, _ENERGY_TOLERANCE)
+        s, change, steps = conjugate_gradients(
+            product,
+            self.preconditioner.solve,
+            gradient,
+            np.minimum(tolerance, _ENERGY_TOLERANCE),
+            self.objective.rows.n_rows,
+            max_steps=20 + 2 * gradient[0].size,
+        )
+        self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
+        return s, change
+
+    def _line_search(
+        self, params: Floats, s: Floats, change: Floats, slope: Floats, small: Mask
+    ) -> tuple[Floats, Floats | None]:
+        """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does; data loss there."""
+        length = np.ones(len(params))
+        assert self.objective.value is not None
+        J = self.objective.value + self.penalty.value(params)
+        # Where J no longer resolves the descent, a small move is known to go down and needs no test.
+        undecided = ~(small & (-slope <= _RESOLUTION * J))
+        if not undecided.any():
+            return length, None
+        for _ in range(_MAX_HALVINGS):
+            value = self.objective.loss(change, length)
+            lower = value + self.penalty.value(params + _per_problem(length) * s) <= J + _ARMIJO * length * slope
+            undecided &= ~lower
+            if not undecided.any():
+                return length, value
+            length[undecided] /= 2
+        length[undecided] = 0.0
+        return length, None
+
+
+def _largest_move(change: Floats) -> Floats:
+    """Per problem the largest change of a score against the row's others (two classes: against 0), from (n, P, K)."""
+    if change.shape[2] == 1:
+        return np.maximum(change.max(axis=0), -change.min(axis=0))[:, 0]
+    return (change.max(axis=2) - change.min(axis=2)).max(axis=0)
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.einsum("pkd,pkd->p", a, b)
+
+
+def _per_problem(x: Floats) -> Floats:
+    return x[:, None, None]

@@ -1,0 +1,161 @@
+"""Row blocks: the only code that touches X.
+
+An objective is a sum over rows. X is cut into blocks that fit the cache, blocks into groups; each group is summed
+by one thread, and the groups' sums are added in order. Blocks and groups depend on the shape alone, so the number
+of threads never changes a bit of the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+
+_BLOCK_ELEMENTS = 2**17  # 1 MiB of float64: a block stays in the cache between its two products
+_MAX_GROUPS = 16
+_ELEMENTS_WORTH_A_THREAD = 2**18
+
+
+class RowBlocks:
+    """X (n_rows, n_columns), dense in any order or CSR, float32 or float64, as float64 blocks of rows.
+
+    `n_scores` is the number of score columns X is multiplied with; `working_memory` (bytes) bounds the partial sums.
+    """
+
+    def __init__(self, X: Any, *, n_scores: int = 1, working_memory: int = 2**30, n_threads: int = 1) -> None:
+        self.X = X
+        self.n_rows, self.n_columns = X.shape
+        self.is_sparse = sp.issparse(X)
+        if self.is_sparse:
+            self.n_elements = X.nnz + self.n_rows
+            elements_per_row = self.n_elements / self.n_rows + n_scores
+        else:
+            self.n_elements = self.n_rows * self.n_columns
+            elements_per_row = max(self.n_columns, n_scores)
+        size = max(16, int(_BLOCK_ELEMENTS // elements_per_row))
+        self.slices = [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
+        partial_sum = 8 * (self.n_columns + 1) * n_scores
+        n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
+        self.groups = [group.tolist() for group in np.array_split(np.arange(len(self.slices)), n_groups)]
+        self._sparse_blocks = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
+        worth = self.n_elements * (1 + n_scores / 8) / _ELEMENTS_WORTH_A_THREAD
+        self._n_helpers = min(n_threads, int(worth), n_groups) - 1
+        self._helpers = ThreadPoolExecutor(self._n_helpers) if self._n_helpers > 0 else None
+
+    def __enter__(self) -> RowBlocks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._helpers is not None:
+            self._helpers.shutdown()
+
+    def block(self, k: int) -> Any:
+        """Rows `slices[k]` of X as float64: a view where X is one, dense (rows, n_columns) or CSR."""
+        if self.is_sparse:
+            block = self._sparse_blocks[k]
+            return block if block.dtype == np.float64 else block.astype(np.float64)
+        return np.asarray(self.X[self.slices[k]], dtype=np.float64)
+
+    def take(self, indices: NDArray[np.intp]) -> Any:
+        """Copy of some rows of X as float64."""
+        block = self.X[indices]
+        return block.astype(np.float64, copy=False) if self.is_sparse else np.asarray(block, dtype=np.float64)
+
+    def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
+        """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
+
+        def work(group: list[int], sums: list[Floats]) -> None:
+            for k in group:
+                function(self.block(k), self.slices[k], *sums)
+
+        return self._sum(work, self.groups, shapes)
+
+    def sum_rows(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
+        """As `sum_blocks` without reading X: `function(rows, *sums)`."""
+
+        def work(group: list[int], sums: list[Floats]) -> None:
+            function(slice(self.slices[group[0]].start, self.slices[group[-1]].stop), *sums)
+
+        return self._sum(work, self.groups, shapes)
+
+    def gram(self, centre: Floats) -> Floats:
+        """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
+        size = max(64, _BLOCK_ELEMENTS // self.n_rows)
+        pieces = [slice(a, a + size) for a in range(0, self.n_columns, size)]
+        groups = [group.tolist() for group in np.array_split(np.arange(len(pieces)), min(4, len(pieces)))]
+
+        def work(group: list[int], sums: list[Floats]) -> None:
+            for k in group:
+                columns = self.X[:, pieces[k]] - centre[pieces[k]]
+                sums[0] += columns @ columns.T
+
+        return self._sum(work, groups, [(self.n_rows, self.n_rows)])[0]
+
+    def _sum(
+        self,
+        work: Callable[[list[int], list[Floats]], None],
+        groups: list[list[int]],
+        shapes: Sequence[tuple[int, ...]],
+    ) -> list[Floats]:
+        """`work(group, sums)` for each group on the threads there are; the groups' sums, added in order."""
+        partial: list[list[Floats]] = [[] for _ in groups]
+        next_group = iter(range(len(groups)))
+
+        def take_groups() -> None:
+            for g in next_group:
+                partial[g] = [np.zeros(shape) for shape in shapes]
+                work(groups[g], partial[g])
+
+        helpers = [self._helpers.submit(take_groups) for _ in range(self._n_helpers)] if self._helpers else []
+        try:
+            take_groups()
+        finally:
+            for helper in helpers:
+                helper.result()
+        totals = partial[0]
+        for sums in partial[1:]:
+            for total, part in zip(totals, sums, strict=True):
+                total += part
+        return totals
+
+    def column_centre_and_spread(self) -> tuple[Floats, Floats]:
+        """Per column the mean and the largest distance from it (sparse: the mean size of the non-zeros)."""
+        n_columns = self.n_columns
+        if self.is_sparse:
+
+            def add(block: Any, rows: slice, total: Floats, size: Floats, count: Floats) -> None:
+                total += np.bincount(block.indices, block.data / self.n_rows, n_columns)
+                size += np.bincount(block.indices, np.abs(block.data), n_columns)
+                count += np.bincount(block.indices, minlength=n_columns)
+
+            mean, size, count = self.sum_blocks(add, (n_columns,), (n_columns,), (n_columns,))
+            return mean, size / np.maximum(count, 1)
+
+        low = np.empty((len(self.slices), n_columns))
+        high = np.empty((len(self.slices), n_columns))
+        share = np.full(self.n_rows, 1 / self.n_rows)
+        number = {rows.start: k for k, rows in enumerate(self.slices)}
+
+        def scan(block: Any, rows: slice, mean: Floats) -> None:
+            mean += share[rows] @ block
+            block.min(axis=0, out=low[number[rows.start]])
+            block.max(axis=0, out=high[number[rows.start]])
+
+        (mean,) = self.sum_blocks(scan, (n_columns,))
+        lowest, highest = low.min(axis=0), high.max(axis=0)
+        spread = np.maximum(highest / 2 - mean / 2, mean / 2 - lowest / 2) * 2
+        return np.clip(mean, lowest, highest), np.where(lowest == highest, 0.0, spread)
+
+
+def _csr_rows(X: Any, rows: slice) -> Any:
+    """Rows of a CSR matrix that share its memory."""
+    start, stop = X.indptr[rows.start], X.indptr[rows.stop]
+    indptr = X.indptr[rows.start : rows.stop + 1] - start
+    shape = (rows.stop - rows.start, X.shape[1])
+    return sp.csr_array((X.data[start:stop], X.indices[start:stop], indptr), shape=shape, copy=False)

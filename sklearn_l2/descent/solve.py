@@ -1,0 +1,256 @@
+"""Linear problems from start to certified end: which columns, which preconditioner, which update rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .certificate import dual_gap
+from .linear import Columns, LinearObjective
+from .loop import Descent, DivergenceError, descend
+from .newton import TruncatedNewton
+from .penalties import L2
+from .preconditioners import choose_preconditioner
+from .rows import RowBlocks
+from .updates import GradientDescent
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_ROW_SPACE_MAX_ROWS = 1000
+
+
+@dataclass
+class LinearProblems:
+    """P problems that share X and y: weights s (n_rows, P), lambda (P,); how the bias is treated.
+
+    `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes.
+    """
+
+    target: NDArray[Any]
+    n_score_rows: int
+    weights: Floats
+    lambd: Floats
+    fit_intercept: bool = True
+    penalize_intercept: bool = False
+    dtype: Any = np.float64  # what the weights will be rounded to
+
+    def __post_init__(self) -> None:
+        self.m = self.weights.sum(axis=0)
+        self.share = self.weights / self.m
+
+    @property
+    def free_bias(self) -> bool:
+        return self.fit_intercept and not self.penalize_intercept
+
+    def objective(self, rows: RowBlocks, columns: Columns) -> LinearObjective:
+        return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows)
+
+    def penalty(self, columns: Columns) -> L2:
+        """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
+        weight = columns.penalty_weight()
+        if self.penalize_intercept and self.fit_intercept:
+            return L2(self.lambd, self.m, ..., np.append(weight, 1.0))
+        return L2(self.lambd, self.m, np.s_[:, : len(weight)], weight)
+
+    def start(self, columns: Columns) -> Floats:
+        """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""
+        n_problems, K = len(self.lambd), self.n_score_rows
+        theta = np.zeros((n_problems, K, len(columns.centre) + columns.intercept))
+        if self.free_bias:
+            if K == 1:
+                positive = self.share[self.target[:, 0, 0] < 0].sum(axis=0)
+                theta[:, 0, -1] = np.log(positive / (1 - positive))
+            else:
+                codes = self.target[:, 0]
+                shares = np.stack([self.share[codes == k].sum(axis=0) for k in range(K)], axis=1)
+                logs = np.log(shares)
+                theta[:, :, -1] = logs - logs.mean(axis=1, keepdims=True)
+        return theta
+
+
+@dataclass
+class LinearFit:
+    """W (P, K, n_columns), b (P, K) and how each problem ended."""
+
+    W: Floats
+    b: Floats
+    n_iter: NDArray[np.int64]
+    losses: list[list[float]]  # J before the first iteration and after each one
+    converged: Mask
+    separable: Mask  # lambda = 0 and no finite optimum
+    dual_gap: Floats  # infinite where lambda is 0
+
+
+CONVERGED, UNBOUNDED, STALLED = 1, 2, 3
+
+
+class _NewtonEnd:
+    """Stops the problems whose Newton decrement is small, and those that can go no further."""
+
+    def __init__(self, newton: TruncatedNewton) -> None:
+        self.newton = newton
+
+    def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
+        newton = self.newton
+        return np.select([newton.converged, newton.unbounded, newton.stalled], [CONVERGED, UNBOUNDED, STALLED])
+
+    def keep(self, mask: Mask) -> None:
+        """The update forgets the problems itself."""
+
+
+def solve_newton(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    *,
+    tol: float,
+    max_iter: int,
+    start: tuple[Floats, Floats] | None = None,
+) -> LinearFit:
+    """The optimum by preconditioned descent, whatever the columns' scale."""
+    columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
+    if start is None and not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS:
+        fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
+        if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
+            return fit
+        start = fit.W, fit.b
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    theta = problems.start(columns) if start is None else columns.from_model(*start)
+    descent = Descent.start(theta)
+    newton = TruncatedNewton(objective, penalty, choose_preconditioner(objective, penalty), tol=tol)
+    descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
+    return _finish(problems, rows, columns, descent)
+
+
+def _solve_in_row_space(
+    problems: LinearProblems, rows: RowBlocks, centre: Floats, *, tol: float, max_iter: int
+) -> LinearFit:
+    """Fewer rows than columns: W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||."""
+    variances, V = np.linalg.eigh(rows.gram(centre))
+    kept = variances > len(V) * np.finfo(float).eps * variances[-1]
+    sigma, V = np.sqrt(variances[kept]), V[:, kept]
+    with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
+        columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
+        objective, penalty = problems.objective(reduced, columns), problems.penalty(columns)
+        descent = Descent.start(problems.start(columns))
+        newton = TruncatedNewton(objective, penalty, choose_preconditioner(objective, penalty), tol=tol)
+        descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
+    z = descent.params[..., : len(sigma)]
+    combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
+
+    def add(block: Any, at: slice, W: Floats) -> None:
+        W += block.T @ combination[at]
+
+    (W,) = rows.sum_blocks(add, (rows.n_columns, combination.shape[1]))
+    W -= np.multiply.outer(centre, combination.sum(axis=0))
+    theta = np.concatenate([W.T.reshape(*z.shape[:2], -1), descent.params[..., len(sigma) :]], axis=-1)
+    original = Columns(centre, np.ones(rows.n_columns), problems.fit_intercept)
+    return _finish(problems, rows, original, Descent(theta, descent.n_iter, descent.losses, descent.finished))
+
+
+def solve_gradient_descent(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    *,
+    learning_rate: float,
+    tol: float,
+    max_iter: int,
+    start: tuple[Floats, Floats] | None = None,
+) -> LinearFit:
+    """Plain full-batch gradient descent on X as it is, from W = 0 and b = 0 (or a given start)."""
+    columns = Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    end = _GradientDescentEnd(problems, rows, penalty, learning_rate=learning_rate, tol=tol)
+    shape = (len(problems.lambd), problems.n_score_rows, objective.n_parameters)
+    descent = Descent.start(np.zeros(shape) if start is None else columns.from_model(*start))
+    descend(descent, objective, penalty, GradientDescent(learning_rate), end, max_iter=max_iter)
+    fit = _finish(problems, rows, columns, descent)
+    end.check_descended(fit)
+    return fit
+
+
+class _GradientDescentEnd:
+    """Stops plain descent where the gradient certifies J - J* <= tol (strong convexity), or where it diverges."""
+
+    def __init__(
+        self, problems: LinearProblems, rows: RowBlocks, penalty: L2, *, learning_rate: float, tol: float
+    ) -> None:
+        self.penalty, self.tol = penalty, tol
+        strength = problems.lambd / problems.m
+        safe = 2 / (strength + _largest_curvature(problems, rows)).max()
+        self.advice = (
+            f"learning_rate={learning_rate:g} is too large: up to {safe:.3g} gradient descent cannot diverge on "
+            'these data. Lower it, scale X, or use solver="auto", which needs no learning rate.'
+        )
+        if (learning_rate * strength >= 2).any():
+            raise DivergenceError(
+                f"Gradient descent must diverge: learning_rate * lambd / m = {(learning_rate * strength).max():.3g} "
+                f"and has to be below 2. {self.advice}"
+            )
+
+    def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
+        if not (np.isfinite(loss).all() and np.isfinite(params).all()):
+            raise DivergenceError(f"Gradient descent diverged: J or a weight is not finite any more. {self.advice}")
+        squares = np.einsum("pkd,pkd->p", gradient, gradient)
+        strength = self.penalty.lambd / self.penalty.m
+        return np.where((squares <= 2 * strength * self.tol) | (squares == 0), CONVERGED, 0)
+
+    def check_descended(self, fit: LinearFit) -> None:
+        """An error if J ended above where it began."""
+        for losses in fit.losses:
+            if losses[-1] > losses[0] * (1 + 1e-9):
+                raise DivergenceError(
+                    f"Gradient descent diverged: J rose from {losses[0]:.6g} to {losses[-1]:.6g}. {self.advice}"
+                )
+
+    def keep(self, mask: Mask) -> None:
+        """The loop tells the penalty itself."""
+
+
+def _largest_curvature(problems: LinearProblems, rows: RowBlocks) -> Floats:
+    """Upper bound on the data loss's curvature, sum_i s_i ||[x_i, 1]||^2 / (4 m), softmax / (2 m): (P,).
+
+    Boehning (1992), https://doi.org/10.1007/BF00048682.
+    """
+
+    def add(block: Any, at: slice, total: Floats) -> None:
+        squares = np.asarray(block.multiply(block).sum(axis=1)) if rows.is_sparse else (block * block).sum(axis=1)
+        total += (squares.reshape(-1) + problems.fit_intercept) @ problems.share[at]
+
+    (total,) = rows.sum_blocks(add, (len(problems.lambd),))
+    return total / (4 if problems.n_score_rows == 1 else 2)
+
+
+def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent: Descent) -> LinearFit:
+    """Back to the columns of X, with J and the certificate at the end."""
+    theta = descent.params
+    if problems.n_score_rows > 1:
+        # One vector added to all classes changes no probability: of all such models, the one whose classes sum to zero.
+        if problems.free_bias:
+            theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
+        theta[problems.lambd == 0] -= theta[problems.lambd == 0].mean(axis=1, keepdims=True)
+    W, b = columns.to_model(theta)
+    if problems.dtype != np.float64:
+        W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
+        theta = columns.from_model(W, b)
+    objective = problems.objective(rows, columns)
+    J, gap = dual_gap(objective, problems.penalty(columns), theta, free_bias=problems.free_bias)
+    for losses, last in zip(descent.losses, J.tolist(), strict=True):
+        losses.append(last)
+    unpenalized = problems.lambd == 0
+    separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
+    return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
+
+
+def _all_right(objective: LinearObjective) -> Mask:
+    """Per problem, whether every row of positive weight has its largest score at its own class, (P,)."""
+    assert objective.scores is not None
+    if objective.is_binary:
+        right = (objective.scores * objective.target)[..., 0] < 0
+    else:
+        own = np.take_along_axis(objective.scores, objective.target[..., None], axis=2)
+        right = (objective.scores < own).sum(axis=2) == objective.n_score_rows - 1
+    return (right | (objective.share == 0)).all(axis=0)
