@@ -82,7 +82,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         self.coef_, self.intercept_ = coef, intercept
         self.n_iter_ = fit.n_iter.astype(np.int32)
         self.loss_curve_ = fit.losses[0]
-        vars(self).pop("dual_gap_", None)
+        self.__dict__.pop("dual_gap_", None)
         if self.lambd > 0:
             self.dual_gap_ = float(fit.dual_gap[0])
         if self.verbose:

@@ -180,7 +180,7 @@ class L2LogisticRegression(LinearClassifier):
             else:
                 fit = solve_newton(problems, rows, tol=self.tol, max_iter=self.max_iter, start=start)
         self._take(fit, X.dtype)
-        vars(self).pop("decay_factor_", None)
+        self.__dict__.pop("decay_factor_", None)
         if self.solver == "gd":
             self.decay_factor_ = float(decay_factor(self.learning_rate, self.lambd, problems.m[0]))
         return self

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .losses import LogLoss, SoftmaxCrossEntropy
-from .rows import RowBlocks
+from .rows import RowBlocks, multiply
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -138,10 +138,10 @@ class LinearObjective:
         factor, offset = self._to_scores(theta)
         scores = np.empty((self.rows.n_rows, *theta.shape[:2]))
 
-        def multiply(block: Any, rows: slice) -> None:
+        def times(block: Any, rows: slice) -> None:
             np.add(_times(block, factor), offset, out=scores[rows].reshape(-1, factor.shape[1]))
 
-        self.rows.sum_blocks(multiply)
+        self.rows.sum_blocks(times)
         return scores
 
     # -- the loss at the current scores ---------------------------------------------------------------------------
@@ -185,23 +185,27 @@ class LinearObjective:
         scores = self.scores
         assert scores is not None
         self._scores_are_current = False
+        slopes = np.empty_like(scores)
 
-        def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
+        def differentiate(rows: slice, sums: Floats) -> None:
             z, target, share = scores[rows], self.target[rows], self.share[rows][..., None]
             if self.is_binary:
                 slope = LogLoss.slope(z, target)
                 q = np.abs(slope)
-                slope *= share
                 np.multiply(q, 1 - q, out=q)
                 np.multiply(q, share, out=self.curvature[rows])
             else:
                 self.curvature[rows] = SoftmaxCrossEntropy.probabilities(z)
                 slope = SoftmaxCrossEntropy.slope_from_probabilities(self.curvature[rows], target)
-                slope *= share
-            _add_transposed(block, slope, products, sums)
+            np.multiply(slope, share, out=slopes[rows])
+            sums += slopes[rows].reshape(len(slope), -1).sum(axis=0)
+
+        def add_products(block: Any, rows: slice, products: Floats) -> None:
+            _add_transposed(block, slopes[rows], products)
 
         n_scores = params.shape[0] * params.shape[1]
-        products, sums = self.rows.sum_blocks(add, (self.rows.n_columns, n_scores), (n_scores,))
+        (sums,) = self.rows.sum_rows(differentiate, (n_scores,))
+        (products,) = self.rows.sum_blocks(add_products, (self.rows.n_columns, n_scores))
         return self.value, self._from_columns(products, sums, params.shape)
 
     # -- second derivatives at the point of the last gradient -----------------------------------------------------
@@ -223,7 +227,8 @@ class LinearObjective:
                 r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
                 r *= curvature
                 r *= share[..., None]
-            _add_transposed(block, r, products, sums)
+            _add_transposed(block, r, products)
+            sums += r.reshape(len(r), -1).sum(axis=0)
 
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
         return self._from_columns(products, sums, direction.shape), change
@@ -259,12 +264,12 @@ class LinearObjective:
                 scaled = block.data * scale[block.indices]
                 excess = block.copy()
                 excess.data = scaled * (scaled - 2 * shift[block.indices])
-                squares += excess.T @ r
+                squares += multiply(excess.T, r)
             else:
                 centred = block * scale
                 centred -= shift
                 np.multiply(centred, centred, out=centred)
-                squares += centred.T @ r
+                squares += multiply(centred.T, r)
 
         squares, sums = self.rows.sum_blocks(add, (n_columns, n_scores), (n_scores,))
         if self.rows.is_sparse:
@@ -279,15 +284,14 @@ class LinearObjective:
 def _times(block: Any, factor: Floats) -> Floats:
     """block (rows, n_columns) @ factor (n_columns, C): a matrix-vector product where C is 1."""
     if factor.shape[1] == 1:
-        return (block @ factor[:, 0])[:, None]
-    return block @ factor
+        return multiply(block, factor[:, 0])[:, None]
+    return multiply(block, factor)
 
 
-def _add_transposed(block: Any, r: Floats, products: Floats, sums: Floats) -> None:
-    """products (n_columns, C) += block^T r and sums (C) += sum of r, for r (rows, P, K) with P K = C."""
+def _add_transposed(block: Any, r: Floats, products: Floats) -> None:
+    """products (n_columns, C) += block^T r for r (rows, P, K) with P K = C."""
     r = r.reshape(len(r), -1)
     if r.shape[1] == 1:
-        products[:, 0] += block.T @ r[:, 0]
+        products[:, 0] += multiply(block.T, r[:, 0])
     else:
-        products += block.T @ r
-    sums += r.sum(axis=0)
+        products += multiply(block.T, r)

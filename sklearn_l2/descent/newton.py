@@ -30,13 +30,15 @@ def conjugate_gradients(
     product: Callable[[Floats, Indices], tuple[Floats, Floats]],
     solve: Callable[[Floats, Indices], Floats],
     gradient: Floats,
-    energy_tolerance: Floats,
+    tolerance: Floats,
     n_rows: int,
     max_steps: int,
+    floor: float,
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Solve H s = -gradient for A problems: s (A, K, D), the scores' change X s (n, A, K), steps taken (A,).
 
-    A problem is done when the residual, measured by M^-1, has fallen to energy_tolerance (A,) of the first.
+    A problem is done when its residual's energy r^T M^-1 r has fallen to `tolerance` (A,) of the first, 0.01 (10 per
+    cent of the step) at most; below that only as long as the energy is above `floor`.
     """
     A = len(gradient)
     s = np.zeros_like(gradient)
@@ -46,7 +48,7 @@ def conjugate_gradients(
     r = -gradient
     z = solve(r, active)
     rz = _dot(r, z)
-    target = energy_tolerance * rz
+    target = np.minimum(np.maximum(tolerance * rz, floor), _ENERGY_TOLERANCE * rz)
     direction = z
     running = rz > 0
     while True:
@@ -128,14 +130,14 @@ class TruncatedNewton:
             return Hd + ridge[problems] * direction, Xd
 
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
-        tolerance = np.clip(0.1 * self.reduction**2, 0.1 * self.tol / self.decrement, _ENERGY_TOLERANCE)
         s, change, steps = conjugate_gradients(
             product,
             self.preconditioner.solve,
             gradient,
-            np.minimum(tolerance, _ENERGY_TOLERANCE),
+            0.1 * self.reduction**2,
             self.objective.rows.n_rows,
             max_steps=20 + 2 * gradient[0].size,
+            floor=0.1 * self.tol,
         )
         self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s, change

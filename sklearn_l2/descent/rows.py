@@ -7,6 +7,8 @@ of threads never changes a bit of the result.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,9 +19,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-_BLOCK_ELEMENTS = 2**17  # 1 MiB of float64: a block stays in the cache between its two products
+_BLOCK_ELEMENTS = 2**18  # 2 MiB of float64: a block stays in the cache between its two products
 _MAX_GROUPS = 16
 _ELEMENTS_WORTH_A_THREAD = 2**18
+_SCORES_WORTH_A_THREAD = 2**16
+_OPERATIONS_WORTH_A_THREAD = 2**23
 
 
 class RowBlocks:
@@ -30,6 +34,7 @@ class RowBlocks:
 
     def __init__(self, X: Any, *, n_scores: int = 1, working_memory: int = 2**30, n_threads: int = 1) -> None:
         self.X = X
+        self._settings = {"n_scores": n_scores, "working_memory": working_memory, "n_threads": n_threads}
         self.n_rows, self.n_columns = X.shape
         self.is_sparse = sp.issparse(X)
         if self.is_sparse:
@@ -43,6 +48,10 @@ class RowBlocks:
         partial_sum = 8 * (self.n_columns + 1) * n_scores
         n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
         self.groups = [group.tolist() for group in np.array_split(np.arange(len(self.slices)), n_groups)]
+        # Work on scores alone is cheap: few threads' worth, or one.
+        n_row_groups = min(_MAX_GROUPS, 1 + self.n_rows * n_scores // _SCORES_WORTH_A_THREAD)
+        bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
+        self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
         self._sparse_blocks = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
         worth = self.n_elements * (1 + n_scores / 8) / _ELEMENTS_WORTH_A_THREAD
         self._n_helpers = min(n_threads, int(worth), n_groups) - 1
@@ -67,6 +76,10 @@ class RowBlocks:
         block = self.X[indices]
         return block.astype(np.float64, copy=False) if self.is_sparse else np.asarray(block, dtype=np.float64)
 
+    def sampled(self, indices: NDArray[np.intp]) -> RowBlocks:
+        """Row blocks of a copy of some rows."""
+        return RowBlocks(self.X[indices], **self._settings)
+
     def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
 
@@ -78,11 +91,14 @@ class RowBlocks:
 
     def sum_rows(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """As `sum_blocks` without reading X: `function(rows, *sums)`."""
+        return self._sum(lambda rows, sums: function(slice(*rows), *sums), self.row_groups, shapes)
 
-        def work(group: list[int], sums: list[Floats]) -> None:
-            function(slice(self.slices[group[0]].start, self.slices[group[-1]].stop), *sums)
-
-        return self._sum(work, self.groups, shapes)
+    def sum_range(self, n: int, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
+        """Sums over range(n) that need no X: `function(rows, *sums)` adds a slice's part to arrays of `shapes`."""
+        n_groups = min(4, 1 + n * math.prod(shapes[0]) // _OPERATIONS_WORTH_A_THREAD)
+        bounds = [n * g // n_groups for g in range(n_groups + 1)]
+        groups = [[a, b] for a, b in itertools.pairwise(bounds)]
+        return self._sum(lambda group, sums: function(slice(*group), *sums), groups, shapes)
 
     def gram(self, centre: Floats) -> Floats:
         """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
@@ -93,7 +109,7 @@ class RowBlocks:
         def work(group: list[int], sums: list[Floats]) -> None:
             for k in group:
                 columns = self.X[:, pieces[k]] - centre[pieces[k]]
-                sums[0] += columns @ columns.T
+                sums[0] += multiply(columns, columns.T)
 
         return self._sum(work, groups, [(self.n_rows, self.n_rows)])[0]
 
@@ -112,7 +128,8 @@ class RowBlocks:
                 partial[g] = [np.zeros(shape) for shape in shapes]
                 work(groups[g], partial[g])
 
-        helpers = [self._helpers.submit(take_groups) for _ in range(self._n_helpers)] if self._helpers else []
+        n_helpers = min(self._n_helpers, len(groups) - 1)
+        helpers = [self._helpers.submit(take_groups) for _ in range(n_helpers)] if self._helpers else []
         try:
             take_groups()
         finally:
@@ -143,7 +160,7 @@ class RowBlocks:
         number = {rows.start: k for k, rows in enumerate(self.slices)}
 
         def scan(block: Any, rows: slice, mean: Floats) -> None:
-            mean += share[rows] @ block
+            mean += multiply(block.T, share[rows])
             block.min(axis=0, out=low[number[rows.start]])
             block.max(axis=0, out=high[number[rows.start]])
 
@@ -159,3 +176,16 @@ def _csr_rows(X: Any, rows: slice) -> Any:
     indptr = X.indptr[rows.start : rows.stop + 1] - start
     shape = (rows.stop - rows.start, X.shape[1])
     return sp.csr_array((X.data[start:stop], X.indices[start:stop], indptr), shape=shape, copy=False)
+
+
+def multiply(A: Any, B: Floats) -> Floats:
+    """A @ B for dense or sparse A. Unlike `@`, numpy's `dot` lets other threads run meanwhile."""
+    return A @ B if sp.issparse(A) else np.dot(A, B)
+
+
+def even_sample(n_rows: int, n_sample: int) -> NDArray[np.intp]:
+    """Sorted indices of n_sample rows, one at a fixed random place in each of n_sample equal stretches."""
+    if n_sample >= n_rows:
+        return np.arange(n_rows)
+    place = np.random.default_rng(0).random(n_sample)
+    return ((np.arange(n_sample) + place) * (n_rows / n_sample)).astype(np.intp)

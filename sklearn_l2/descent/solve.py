@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,17 @@ from .loop import Descent, DivergenceError, descend
 from .newton import TruncatedNewton
 from .penalties import L2
 from .preconditioners import choose_preconditioner
-from .rows import RowBlocks
+from .rows import RowBlocks, even_sample, multiply
 from .updates import GradientDescent
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 _ROW_SPACE_MAX_ROWS = 1000
+_SAMPLE_RATIO = 8
+_SAMPLE_ROWS_PER_PARAMETER = 8
+_SAMPLE_MIN_ELEMENTS, _SAMPLE_MAX_ELEMENTS = 2**15, 2**20  # fewer are not worth the calls, more not the memory
+_SAMPLE_MAX_ITER = 30
 
 
 @dataclass
@@ -45,6 +49,19 @@ class LinearProblems:
     @property
     def free_bias(self) -> bool:
         return self.fit_intercept and not self.penalize_intercept
+
+    def take(self, indices: NDArray[np.intp]) -> LinearProblems | None:
+        """The same problems on some rows, with the same lambda/m; None where a class or problem has no weight left."""
+        weights, target = self.weights[indices], self.target[indices]
+        present = (
+            [target[:, 0, 0] < 0, target[:, 0, 0] > 0]
+            if self.n_score_rows == 1
+            else [target[:, 0] == k for k in range(self.n_score_rows)]
+        )
+        if not all((weights[rows].sum(axis=0) > 0).all() for rows in present):
+            return None
+        lambd = self.lambd * weights.sum(axis=0) / self.m
+        return replace(self, weights=weights, target=target, lambd=lambd)
 
     def objective(self, rows: RowBlocks, columns: Columns) -> LinearObjective:
         return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows)
@@ -96,6 +113,8 @@ class _NewtonEnd:
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
         newton = self.newton
+        if not (newton.converged | newton.unbounded | newton.stalled).any():
+            return np.zeros(len(params), dtype=np.int8)
         return np.select([newton.converged, newton.unbounded, newton.stalled], [CONVERGED, UNBOUNDED, STALLED])
 
     def keep(self, mask: Mask) -> None:
@@ -111,18 +130,49 @@ def solve_newton(
     start: tuple[Floats, Floats] | None = None,
 ) -> LinearFit:
     """The optimum by preconditioned descent, whatever the columns' scale."""
+    if start is None:
+        start = _sample_optimum(problems, rows)
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     if start is None and not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS:
         fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
         if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
             return fit
         start = fit.W, fit.b
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
     theta = problems.start(columns) if start is None else columns.from_model(*start)
+    return _finish(problems, rows, columns, _descend_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter))
+
+
+def _descend_newton(
+    problems: LinearProblems, rows: RowBlocks, columns: Columns, theta: Floats, *, tol: float, max_iter: int
+) -> Descent:
     descent = Descent.start(theta)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
     newton = TruncatedNewton(objective, penalty, choose_preconditioner(objective, penalty), tol=tol)
     descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
-    return _finish(problems, rows, columns, descent)
+    return descent
+
+
+def _sample_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, Floats] | None:
+    """Where there are many more rows than parameters: W and b of the optimum on an evenly drawn part of the rows.
+
+    It is solved about as well as a sample of its size can tell, and itself starts from a smaller sample's optimum, so
+    that all of X is read only for the last digits.
+    """
+    n_parameters = rows.n_columns * problems.n_score_rows
+    n_sample = min(rows.n_rows // _SAMPLE_RATIO, _SAMPLE_MAX_ELEMENTS // rows.n_columns)
+    if n_sample < _SAMPLE_ROWS_PER_PARAMETER * n_parameters or n_sample * n_parameters < _SAMPLE_MIN_ELEMENTS:
+        return None
+    indices = even_sample(rows.n_rows, n_sample)
+    sample = problems.take(indices)
+    if sample is None:
+        return None
+    with rows.sampled(indices) as part:
+        start = _sample_optimum(sample, part)
+        columns = Columns.scaled(part, intercept=problems.fit_intercept, centred=problems.free_bias)
+        theta = sample.start(columns) if start is None else columns.from_model(*start)
+        tol = 0.01 * n_parameters / n_sample
+        descent = _descend_newton(sample, part, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+        return columns.to_model(descent.params) if descent.finished.all() else None
 
 
 def _solve_in_row_space(
@@ -134,15 +184,12 @@ def _solve_in_row_space(
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
     with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
         columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
-        objective, penalty = problems.objective(reduced, columns), problems.penalty(columns)
-        descent = Descent.start(problems.start(columns))
-        newton = TruncatedNewton(objective, penalty, choose_preconditioner(objective, penalty), tol=tol)
-        descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
+        descent = _descend_newton(problems, reduced, columns, problems.start(columns), tol=tol, max_iter=max_iter)
     z = descent.params[..., : len(sigma)]
     combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
 
     def add(block: Any, at: slice, W: Floats) -> None:
-        W += block.T @ combination[at]
+        W += multiply(block.T, combination[at])
 
     (W,) = rows.sum_blocks(add, (rows.n_columns, combination.shape[1]))
     W -= np.multiply.outer(centre, combination.sum(axis=0))

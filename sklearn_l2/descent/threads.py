@@ -28,7 +28,7 @@ def available_threads() -> int:
     Environment variables, `threadpool_limits` and joblib's share for a worker process all show up there;
     a fit that overlaps another one on a second thread sees 1 and so does not start more.
     """
-    counts = [library["num_threads"] for library in _blas().info()]
+    counts = [library.num_threads for library in _blas().lib_controllers]
     if counts:
         return max(counts)
     return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)

@@ -1,0 +1,1 @@
+"""Speed of sklearn-l2, measured against its peers."""
