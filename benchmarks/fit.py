@@ -87,6 +87,7 @@ def interleaved(models: dict[str, Any], X: Any, y: Any, repeats: int) -> dict[st
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(repeats):
         for name, model in models.items():
+            time.sleep(0.25)  # until the other side's BLAS threads have stopped spinning
             seconds[name].append(timed(model, X, y)[0])
     return {name: float(np.median(s)) for name, s in seconds.items()}
 

@@ -19,9 +19,14 @@ Floats = NDArray[np.floating]
 
 
 def dual_gap(objective: LinearObjective, penalty: L2, theta: Floats, *, free_bias: bool) -> tuple[Floats, Floats]:
-    """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0."""
-    scores = objective.compute_scores(theta)
-    objective.set_scores(scores)
+    """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0.
+
+    The objective's scores are taken where they are those of theta.
+    """
+    if not objective.scores_are_current:
+        objective.set_scores(objective.compute_scores(theta))
+    scores = objective.scores
+    assert scores is not None
     J = objective.loss() + penalty.value(theta)
     excess = np.zeros(len(theta))
     if free_bias:

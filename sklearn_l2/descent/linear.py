@@ -89,7 +89,7 @@ class LinearObjective:
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
         self.scores: Floats | None = None
-        self._scores_are_current = False  # whether they belong to the params of the next gradient
+        self.scores_are_current = False  # whether they belong to the params of the next gradient
         self.value: Floats | None = None  # data loss (P,) at the current scores, where known
         # Two classes: s/m p (1 - p), (n, P, 1). Softmax: probabilities, (n, P, K).
         self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows))
@@ -170,21 +170,21 @@ class LinearObjective:
 
         self.rows.sum_rows(add)
         self.value = value
-        self._scores_are_current = True
+        self.scores_are_current = True
 
     def set_scores(self, scores: Floats) -> None:
         """Take scores (n, P, K) that belong to the params of the next gradient."""
-        self.scores, self.value, self._scores_are_current = scores, None, True
+        self.scores, self.value, self.scores_are_current = scores, None, True
 
     def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
         """Data loss (P,) and gradient (P, K, D); reads X once, and once more unless the scores were moved along."""
-        if not self._scores_are_current:
+        if not self.scores_are_current:
             self.set_scores(self.compute_scores(params))
         if self.value is None:
             self.value = self.loss()
         scores = self.scores
         assert scores is not None
-        self._scores_are_current = False
+        self.scores_are_current = False
         slopes = np.empty_like(scores)
 
         def differentiate(rows: slice, sums: Floats) -> None:
@@ -240,11 +240,11 @@ class LinearObjective:
         p = self.curvature[indices]
         return p * (1 - p) * self.share[indices][..., None]
 
-    def sample_columns(self, indices: NDArray[np.intp]) -> Floats:
+    def sample_columns(self, indices: Any) -> Floats:
         """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D)."""
         X = self.rows.take(indices)
         X = X.toarray() if self.rows.is_sparse else X
-        sample = np.empty((len(indices), self.n_parameters))
+        sample = np.empty((X.shape[0], self.n_parameters))
         np.subtract(X, self.columns.centre, out=sample[:, : self.rows.n_columns])
         sample[:, : self.rows.n_columns] *= self.columns.inverse_scale
         if self.columns.intercept:

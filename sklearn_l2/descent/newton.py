@@ -38,7 +38,7 @@ def conjugate_gradients(
     """Solve H s = -gradient for A problems: s (A, K, D), the scores' change X s (n, A, K), steps taken (A,).
 
     A problem is done when its residual's energy r^T M^-1 r has fallen to `tolerance` (A,) of the first, 0.01 (10 per
-    cent of the step) at most; below that only as long as the energy is above `floor`.
+    cent of the step) at most; below that only as long as the energy is above `floor`, and never below `floor` / 100.
     """
     A = len(gradient)
     s = np.zeros_like(gradient)
@@ -48,7 +48,7 @@ def conjugate_gradients(
     r = -gradient
     z = solve(r, active)
     rz = _dot(r, z)
-    target = np.minimum(np.maximum(tolerance * rz, floor), _ENERGY_TOLERANCE * rz)
+    target = np.maximum(np.minimum(np.maximum(tolerance * rz, floor), _ENERGY_TOLERANCE * rz), floor / 100)
     direction = z
     running = rz > 0
     while True:

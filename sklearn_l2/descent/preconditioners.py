@@ -7,7 +7,7 @@ conjugate-gradient steps a stale one has cost add up to that.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.linalg
@@ -86,14 +86,16 @@ class _Sampled:
         n_sample = max(_ROWS_PER_PARAMETER * size, int(affordable))
         if n_rows * size**2 <= _FEW_OPERATIONS:
             n_sample = n_rows
-        self.indices = even_sample(n_rows, n_sample)
-        self.exact = len(self.indices) == n_rows
+        self.exact = n_sample >= n_rows
+        self.indices: Any = slice(None) if self.exact else even_sample(n_rows, n_sample)
         self.sample = objective.sample_columns(self.indices)
-        self.cost = len(self.indices) / n_rows * size / _GEMM_SPEEDUP
+        self.cost = len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: Floats = np.empty(0)
 
     def _sampling_weight(self) -> Floats:
         """What a sampled row counts for, (P,): the weight of all rows over that of the sampled ones."""
+        if self.exact:
+            return np.ones(self.objective.n_problems)
         share = self.objective.share
         sampled = share[self.indices].sum(axis=0)
         return share.sum(axis=0) / np.where(sampled > 0, sampled, 1.0)

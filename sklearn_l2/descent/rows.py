@@ -21,18 +21,29 @@ Floats = NDArray[np.floating]
 
 _BLOCK_ELEMENTS = 2**18  # 2 MiB of float64: a block stays in the cache between its two products
 _MAX_GROUPS = 16
-_ELEMENTS_WORTH_A_THREAD = 2**18
-_SCORES_WORTH_A_THREAD = 2**16
-_OPERATIONS_WORTH_A_THREAD = 2**23
+# Costs are counted in elements of X that are read and used once; below this a thread takes longer to wake up.
+_COST_WORTH_A_THREAD = 2**20
+_COST_OF_A_SCORE = 16
+_PRODUCTS_PER_ELEMENT = 20  # multiply-adds of a matrix product in the time an element of X is read
+_MAX_RANGES = 4
 
 
 class RowBlocks:
     """X (n_rows, n_columns), dense in any order or CSR, float32 or float64, as float64 blocks of rows.
 
     `n_scores` is the number of score columns X is multiplied with; `working_memory` (bytes) bounds the partial sums.
+    `helpers` are threads that belong to other row blocks.
     """
 
-    def __init__(self, X: Any, *, n_scores: int = 1, working_memory: int = 2**30, n_threads: int = 1) -> None:
+    def __init__(
+        self,
+        X: Any,
+        *,
+        n_scores: int = 1,
+        working_memory: int = 2**30,
+        n_threads: int = 1,
+        helpers: ThreadPoolExecutor | None = None,
+    ) -> None:
         self.X = X
         self._settings = {"n_scores": n_scores, "working_memory": working_memory, "n_threads": n_threads}
         self.n_rows, self.n_columns = X.shape
@@ -48,20 +59,19 @@ class RowBlocks:
         partial_sum = 8 * (self.n_columns + 1) * n_scores
         n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
         self.groups = [group.tolist() for group in np.array_split(np.arange(len(self.slices)), n_groups)]
-        # Work on scores alone is cheap: few threads' worth, or one.
-        n_row_groups = min(_MAX_GROUPS, 1 + self.n_rows * n_scores // _SCORES_WORTH_A_THREAD)
+        self._pass_cost = int(self.n_elements * (1 + n_scores / 8))
+        n_row_groups = min(_MAX_GROUPS, 1 + _COST_OF_A_SCORE * self.n_rows * n_scores // _COST_WORTH_A_THREAD)
         bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
         self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
         self._sparse_blocks = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
-        worth = self.n_elements * (1 + n_scores / 8) / _ELEMENTS_WORTH_A_THREAD
-        self._n_helpers = min(n_threads, int(worth), n_groups) - 1
-        self._helpers = ThreadPoolExecutor(self._n_helpers) if self._n_helpers > 0 else None
+        self._owns_helpers = helpers is None and n_threads > 1
+        self._helpers = ThreadPoolExecutor(n_threads - 1) if self._owns_helpers else helpers
 
     def __enter__(self) -> RowBlocks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._helpers is not None:
+        if self._owns_helpers and self._helpers is not None:
             self._helpers.shutdown()
 
     def block(self, k: int) -> Any:
@@ -71,14 +81,18 @@ class RowBlocks:
             return block if block.dtype == np.float64 else block.astype(np.float64)
         return np.asarray(self.X[self.slices[k]], dtype=np.float64)
 
-    def take(self, indices: NDArray[np.intp]) -> Any:
-        """Copy of some rows of X as float64."""
+    def take(self, indices: Any) -> Any:
+        """Some rows of X as float64."""
         block = self.X[indices]
         return block.astype(np.float64, copy=False) if self.is_sparse else np.asarray(block, dtype=np.float64)
 
+    def like(self, X: Any, n_scores: int) -> RowBlocks:
+        """Row blocks of another matrix, on the threads of this one."""
+        return RowBlocks(X, **self._settings | {"n_scores": n_scores}, helpers=self._helpers)
+
     def sampled(self, indices: NDArray[np.intp]) -> RowBlocks:
         """Row blocks of a copy of some rows."""
-        return RowBlocks(self.X[indices], **self._settings)
+        return self.like(self.X[indices], self._settings["n_scores"])
 
     def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
@@ -87,39 +101,48 @@ class RowBlocks:
             for k in group:
                 function(self.block(k), self.slices[k], *sums)
 
-        return self._sum(work, self.groups, shapes)
+        return self._sum(work, self.groups, shapes, self._pass_cost)
 
     def sum_rows(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """As `sum_blocks` without reading X: `function(rows, *sums)`."""
-        return self._sum(lambda rows, sums: function(slice(*rows), *sums), self.row_groups, shapes)
+        cost = _COST_OF_A_SCORE * self.n_rows * self._settings["n_scores"]
+        return self._sum(lambda rows, sums: function(slice(*rows), *sums), self.row_groups, shapes, cost)
 
     def sum_range(self, n: int, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over range(n) that need no X: `function(rows, *sums)` adds a slice's part to arrays of `shapes`."""
-        n_groups = min(4, 1 + n * math.prod(shapes[0]) // _OPERATIONS_WORTH_A_THREAD)
+        cost = n * math.prod(shapes[0]) // _PRODUCTS_PER_ELEMENT
+        n_groups = min(_MAX_RANGES, 1 + cost // _COST_WORTH_A_THREAD)
         bounds = [n * g // n_groups for g in range(n_groups + 1)]
         groups = [[a, b] for a, b in itertools.pairwise(bounds)]
-        return self._sum(lambda group, sums: function(slice(*group), *sums), groups, shapes)
+        return self._sum(lambda group, sums: function(slice(*group), *sums), groups, shapes, cost)
 
     def gram(self, centre: Floats) -> Floats:
         """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
         size = max(64, _BLOCK_ELEMENTS // self.n_rows)
         pieces = [slice(a, a + size) for a in range(0, self.n_columns, size)]
-        groups = [group.tolist() for group in np.array_split(np.arange(len(pieces)), min(4, len(pieces)))]
+        groups = [group.tolist() for group in np.array_split(np.arange(len(pieces)), min(_MAX_RANGES, len(pieces)))]
 
         def work(group: list[int], sums: list[Floats]) -> None:
             for k in group:
                 columns = self.X[:, pieces[k]] - centre[pieces[k]]
                 sums[0] += multiply(columns, columns.T)
 
-        return self._sum(work, groups, [(self.n_rows, self.n_rows)])[0]
+        return self._sum(
+            work, groups, [(self.n_rows, self.n_rows)], self.n_rows * self.n_elements // _PRODUCTS_PER_ELEMENT
+        )[0]
 
     def _sum(
         self,
         work: Callable[[list[int], list[Floats]], None],
         groups: list[list[int]],
         shapes: Sequence[tuple[int, ...]],
+        cost: int,
     ) -> list[Floats]:
-        """`work(group, sums)` for each group on the threads there are; the groups' sums, added in order."""
+        """`work(group, sums)` for each group on the threads it is worth; the groups' sums, added in order."""
+        if len(groups) == 1:
+            only: list[Floats] = [np.zeros(shape) for shape in shapes]
+            work(groups[0], only)
+            return only
         partial: list[list[Floats]] = [[] for _ in groups]
         next_group = iter(range(len(groups)))
 
@@ -128,7 +151,7 @@ class RowBlocks:
                 partial[g] = [np.zeros(shape) for shape in shapes]
                 work(groups[g], partial[g])
 
-        n_helpers = min(self._n_helpers, len(groups) - 1)
+        n_helpers = min(self._settings["n_threads"] - 1, len(groups) - 1, cost // _COST_WORTH_A_THREAD)
         helpers = [self._helpers.submit(take_groups) for _ in range(n_helpers)] if self._helpers else []
         try:
             take_groups()

@@ -139,17 +139,19 @@ def solve_newton(
             return fit
         start = fit.W, fit.b
     theta = problems.start(columns) if start is None else columns.from_model(*start)
-    return _finish(problems, rows, columns, _descend_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter))
+    descent, objective = _descend_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter)
+    return _finish(problems, rows, columns, descent, objective)
 
 
 def _descend_newton(
     problems: LinearProblems, rows: RowBlocks, columns: Columns, theta: Floats, *, tol: float, max_iter: int
-) -> Descent:
+) -> tuple[Descent, LinearObjective]:
+    """The descent from theta, and the objective with the problems that were left at its end."""
     descent = Descent.start(theta)
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
     newton = TruncatedNewton(objective, penalty, choose_preconditioner(objective, penalty), tol=tol)
     descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
-    return descent
+    return descent, objective
 
 
 def _sample_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, Floats] | None:
@@ -170,8 +172,8 @@ def _sample_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, 
         start = _sample_optimum(sample, part)
         columns = Columns.scaled(part, intercept=problems.fit_intercept, centred=problems.free_bias)
         theta = sample.start(columns) if start is None else columns.from_model(*start)
-        tol = 0.01 * n_parameters / n_sample
-        descent = _descend_newton(sample, part, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+        tol = 0.1 * n_parameters / n_sample
+        descent, _ = _descend_newton(sample, part, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
         return columns.to_model(descent.params) if descent.finished.all() else None
 
 
@@ -184,7 +186,7 @@ def _solve_in_row_space(
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
     with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
         columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
-        descent = _descend_newton(problems, reduced, columns, problems.start(columns), tol=tol, max_iter=max_iter)
+        descent, _ = _descend_newton(problems, reduced, columns, problems.start(columns), tol=tol, max_iter=max_iter)
     z = descent.params[..., : len(sigma)]
     combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
 
@@ -271,8 +273,14 @@ def _largest_curvature(problems: LinearProblems, rows: RowBlocks) -> Floats:
     return total / (4 if problems.n_score_rows == 1 else 2)
 
 
-def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent: Descent) -> LinearFit:
-    """Back to the columns of X, with J and the certificate at the end."""
+def _finish(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    descent: Descent,
+    last: LinearObjective | None = None,
+) -> LinearFit:
+    """Back to the columns of X, with J and the certificate at the end; `last` may still know the scores there."""
     theta = descent.params
     if problems.n_score_rows > 1:
         # One vector added to all classes changes no probability: of all such models, the one whose classes sum to zero.
@@ -284,9 +292,11 @@ def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent
         W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
         theta = columns.from_model(W, b)
     objective = problems.objective(rows, columns)
+    if last is not None and last.is_binary and last.n_problems == len(theta) and theta is descent.params:
+        objective = last
     J, gap = dual_gap(objective, problems.penalty(columns), theta, free_bias=problems.free_bias)
-    for losses, last in zip(descent.losses, J.tolist(), strict=True):
-        losses.append(last)
+    for losses, end in zip(descent.losses, J.tolist(), strict=True):
+        losses.append(end)
     unpenalized = problems.lambd == 0
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)

@@ -1,0 +1,56 @@
+"""The Markdown pages: their code runs and prints what they show, their links, commands and map are sound."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RELATIVE_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page, language):
+    return [code for found, code in BLOCK.findall(page.read_text(encoding="utf-8")) if found == language]
+
+
+@each_page
+def test_python_blocks_print_the_text_blocks(page, capsys):
+    """In order: what the Python blocks of a page print is what its `text` blocks show."""
+    names = {"__name__": "page"}
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), names)
+    assert capsys.readouterr().out == "".join(blocks(page, "text"))
+
+
+def test_the_readme_has_code_and_shows_its_output():
+    assert blocks(ROOT / "README.md", "python")
+    assert blocks(ROOT / "README.md", "text")
+
+
+@each_page
+def test_relative_links_lead_to_files(page):
+    missing = [
+        link for link in RELATIVE_LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("program", ["sklearn_l2", "pytest --cov"])
+def test_each_of_the_two_commands_is_one_line_that_sets_itself_up(program):
+    lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
+    (command,) = [line for line in lines if line.endswith(f".venv/bin/python -m {program}")]
+    make, install, _ = command.split(" && ")
+    assert make == "python3 -m venv .venv"
+    assert install.startswith(".venv/bin/python -m pip install ")
+
+
+def test_the_map_of_the_design_names_the_files_of_the_package():
+    (rooms,) = re.findall(
+        r"^    sklearn_l2/\n(?:^      .*\n)+", (ROOT / "docs/design.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    modules = {path.name for path in (ROOT / "sklearn_l2").rglob("*.py")} - {"__init__.py"}
+    assert set(re.findall(r"\w+\.py", rooms)) == modules
