@@ -2,7 +2,8 @@
 
 from .descent.loop import DivergenceError
 from .logistic import L2LogisticRegression
+from .mlp import L2MLPClassifier
 
 __version__ = "0.1.0"
 
-__all__ = ["DivergenceError", "L2LogisticRegression"]
+__all__ = ["DivergenceError", "L2LogisticRegression", "L2MLPClassifier"]

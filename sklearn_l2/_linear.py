@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from copy import copy
 from typing import Any
 
@@ -17,9 +18,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import LinearClassifierMixin, SparseCoefMixin
-from ._training import encode_classes, training_weights
+from ._training import all_or_nothing, encode_classes, training_weights
 from .descent.rows import RowBlocks
 from .descent.solve import LinearFit, LinearProblems
+from .descent.threads import available_threads, one_blas_thread
 
 _CERTIFIED = 1e-8  # a fit that ends above this and has not met tol warns
 
@@ -39,23 +41,44 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
-    def _problem(self, X: Any, y: Any, sample_weight: ArrayLike | None) -> tuple[Any, LinearProblems]:
+    def _fit(
+        self,
+        solve: Callable[..., LinearFit],
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        *,
+        penalize_intercept: bool = False,
+    ) -> LinearProblems:
+        """Solve the one problem of these data and set the fitted attributes, or leave all as it was."""
+        with all_or_nothing(self):
+            X, problems = self._problem(X, y, sample_weight, penalize_intercept)
+            start = self._warm_start(problems, X.shape[1])
+            n_threads = available_threads()
+            with one_blas_thread(), self._row_blocks(X, problems, n_threads) as rows:
+                fit = solve(problems, rows, tol=self.tol, max_iter=self.max_iter, start=start)
+            self._take(fit, X.dtype)
+        self._warn(fit)
+        return problems
+
+    def _problem(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, penalize_intercept: bool
+    ) -> tuple[Any, LinearProblems]:
         """Validated X and the one problem to be solved on it."""
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
-        classes, codes = encode_classes(y)
-        weights = training_weights(sample_weight, self.class_weight, X, classes, codes)
-        is_binary = len(classes) == 2
-        problems = LinearProblems(
+        self.classes_, codes = encode_classes(y)
+        weights = training_weights(sample_weight, self.class_weight, X, self.classes_, codes)
+        is_binary = len(self.classes_) == 2
+        return X, LinearProblems(
             target=(1.0 - 2.0 * codes)[:, None, None] if is_binary else codes[:, None],
-            n_score_rows=1 if is_binary else len(classes),
+            n_score_rows=1 if is_binary else len(self.classes_),
             weights=weights[:, None],
             lambd=np.array([float(self.lambd)]),
             fit_intercept=self.fit_intercept,
+            penalize_intercept=penalize_intercept,
             dtype=X.dtype,
         )
-        self.classes_ = classes
-        return X, problems
 
     def _row_blocks(self, X: Any, problems: LinearProblems, n_threads: int) -> RowBlocks:
         working_memory = int(sklearn.get_config()["working_memory"] * 2**20)
@@ -71,7 +94,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         return coef.astype(np.float64)[None], bias.astype(np.float64)[None]
 
     def _take(self, fit: LinearFit, dtype: Any) -> None:
-        """The one problem's fit as fitted attributes, with a warning where it did not converge."""
+        """The one problem's fit as fitted attributes."""
         with np.errstate(over="ignore"):
             coef, intercept = fit.W[0].astype(dtype), fit.b[0].astype(dtype)
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
@@ -88,12 +111,15 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         if self.verbose:
             gap = f", certified within {self.dual_gap_:.2g} of the optimum" if self.lambd > 0 else ""
             print(f"[{type(self).__name__}] {fit.n_iter[0]} iterations, J = {fit.losses[0][-1]:.10g}{gap}")
+
+    def _warn(self, fit: LinearFit) -> None:
+        """A ConvergenceWarning where the fit is not the optimum."""
         if fit.separable[0]:
             warnings.warn(
                 "lambd=0 and the classes are separable: the loss has no minimum, the weights grow without bound and "
                 f"were stopped at ||W|| = {np.linalg.norm(fit.W[0]):.3g}. Set lambd > 0.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
         elif not fit.converged[0] and not fit.dual_gap[0] <= _CERTIFIED:
             bound = f"J may lie up to {fit.dual_gap[0]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
@@ -101,7 +127,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[0]} iterations "
                 f"(max_iter={self.max_iter}); {bound}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=5,
             )
 
     def predict_proba(self, X: Any) -> NDArray[np.floating]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -13,7 +14,6 @@ from ._linear import LinearClassifier
 from ._sklearn import _fit_context
 from .descent.penalties import decay_factor
 from .descent.solve import solve_gradient_descent, solve_newton
-from .descent.threads import available_threads, one_blas_thread
 
 
 class L2LogisticRegression(LinearClassifier):
@@ -163,23 +163,10 @@ class L2LogisticRegression(LinearClassifier):
         ValueError
             For NaN or infinity in X, y or the weights, negative or all-zero weights, one class, a continuous y.
         """
-        X, problems = self._problem(X, y, sample_weight)
-        problems.penalize_intercept = self.penalize_intercept
-        start = self._warm_start(problems, X.shape[1])
-        n_threads = available_threads()
-        with one_blas_thread(), self._row_blocks(X, problems, n_threads) as rows:
-            if self.solver == "gd":
-                fit = solve_gradient_descent(
-                    problems,
-                    rows,
-                    learning_rate=self.learning_rate,
-                    tol=self.tol,
-                    max_iter=self.max_iter,
-                    start=start,
-                )
-            else:
-                fit = solve_newton(problems, rows, tol=self.tol, max_iter=self.max_iter, start=start)
-        self._take(fit, X.dtype)
+        solve = (
+            partial(solve_gradient_descent, learning_rate=self.learning_rate) if self.solver == "gd" else solve_newton
+        )
+        problems = self._fit(solve, X, y, sample_weight, penalize_intercept=self.penalize_intercept)
         self.__dict__.pop("decay_factor_", None)
         if self.solver == "gd":
             self.decay_factor_ = float(decay_factor(self.learning_rate, self.lambd, problems.m[0]))

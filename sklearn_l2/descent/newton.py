@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .line_search import SMALL_MOVE, largest_move, line_search
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Preconditioner
@@ -19,10 +20,6 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
-_SMALL_MOVE = 0.5  # scores that move by less keep their curvature within exp(+-0.5): the full step must go down
-_ARMIJO = 1e-4
-_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
-_MAX_HALVINGS = 60
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
@@ -109,9 +106,9 @@ class TruncatedNewton:
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
 
-        move = _largest_move(change)
-        small = move <= _SMALL_MOVE
-        length, value = self._line_search(params, s, change, slope, small)
+        move = largest_move(change)
+        small = move <= SMALL_MOVE
+        length, value = line_search(self.objective, self.penalty, params, s, change, slope, small)
         params += _per_problem(length) * s
         self.objective.move(change, length, value)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
@@ -141,34 +138,6 @@ class TruncatedNewton:
         )
         self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s, change
-
-    def _line_search(
-        self, params: Floats, s: Floats, change: Floats, slope: Floats, small: Mask
-    ) -> tuple[Floats, Floats | None]:
-        """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does; data loss there."""
-        length = np.ones(len(params))
-        assert self.objective.value is not None
-        J = self.objective.value + self.penalty.value(params)
-        # Where J no longer resolves the descent, a small move is known to go down and needs no test.
-        undecided = ~(small & (-slope <= _RESOLUTION * J))
-        if not undecided.any():
-            return length, None
-        for _ in range(_MAX_HALVINGS):
-            value = self.objective.loss(change, length)
-            lower = value + self.penalty.value(params + _per_problem(length) * s) <= J + _ARMIJO * length * slope
-            undecided &= ~lower
-            if not undecided.any():
-                return length, value
-            length[undecided] /= 2
-        length[undecided] = 0.0
-        return length, None
-
-
-def _largest_move(change: Floats) -> Floats:
-    """Per problem the largest change of a score against the row's others (two classes: against 0), from (n, P, K)."""
-    if change.shape[2] == 1:
-        return np.maximum(change.max(axis=0), -change.min(axis=0))[:, 0]
-    return (change.max(axis=2) - change.min(axis=2)).max(axis=0)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:

@@ -74,9 +74,15 @@ class L1(_Penalty):
         w = params[self.part]
         return self.lambd / self.m * (self.weight * np.abs(w)).reshape(len(w), -1).sum(axis=1)
 
-    def prox(self, params: Floats, step: Any) -> Floats:
+    def add_gradient(self, params: Floats, gradient: Floats) -> None:
+        """Nothing: |w| has no gradient at 0; the update takes the penalty into account by its prox."""
+
+    def threshold(self, params: Floats) -> Floats:
+        """lambda/m * weight on the penalized parameters, 0 on the others: a zero stays where |slope| is below it."""
+        threshold = np.zeros_like(params)
+        threshold[self.part] = self.strength(params) * self.weight
+        return threshold
+
+    def prox(self, params: Floats, step: Any = 1.0) -> Floats:
         """Minimizer of (1/2)||x - params||^2 + step * penalty(x): soft thresholding; shape of params."""
-        x = params.copy()
-        w = x[self.part]
-        x[self.part] = np.sign(w) * np.maximum(np.abs(w) - step * self.strength(params) * self.weight, 0)
-        return x
+        return np.sign(params) * np.maximum(np.abs(params) - step * self.threshold(params), 0)

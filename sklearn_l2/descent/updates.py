@@ -6,7 +6,7 @@ may change from epoch to epoch; what they remember from step to step can be hand
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,20 +93,6 @@ class Adaptive(LearningRate):
         self.value *= memory.get("reduction", 1.0)
 
 
-class NetworkRule(Protocol):
-    """A rule with a `LearningRate` and a memory."""
-
-    learning_rate: LearningRate
-
-    def step(self, params: Floats, gradient: Floats) -> None: ...
-
-    def keep(self, mask: Mask) -> None: ...
-
-    def memory(self) -> Memory: ...
-
-    def resume(self, memory: Memory) -> None: ...
-
-
 class Momentum:
     """V := beta V - alpha dW, then W := W + V, or with Nesterov's look-ahead W := W + beta V - alpha dW.
 
@@ -152,8 +138,8 @@ class Momentum:
 class Adam:
     """W := W - alpha m^ / (sqrt(v^) + epsilon'), with running means m^ of dW and v^ of dW^2, freed of their bias.
 
-    As in Kingma and Ba (2015, end of section 2), https://arxiv.org/abs/1412.6980, epsilon' = epsilon/sqrt(1 - beta_2^t).
-    The sums M = m/(1 - beta_1) and V = v/(1 - beta_2) are kept instead of the means: M := beta_1 M + dW is less work.
+    Kingma and Ba (2015), https://arxiv.org/abs/1412.6980, with epsilon' = epsilon/sqrt(1 - beta_2^t) as at the end of
+    their section 2. Kept are the sums M = m/(1 - beta_1) and V = v/(1 - beta_2): M := beta_1 M + dW is less work.
     """
 
     def __init__(
@@ -171,7 +157,7 @@ class Adam:
         self.t += 1
         M *= self.beta_1
         M += gradient
-        np.multiply(gradient, gradient, out=scratch)
+        np.square(gradient, out=scratch)
         V *= self.beta_2
         V += scratch
 
@@ -212,28 +198,20 @@ class WeightDecay:
     descent it is the same step as with the penalty in the gradient.
     """
 
-    def __init__(self, rule: NetworkRule, penalty: DecoupledL2) -> None:
+    def __init__(self, rule: Momentum | Adam, penalty: DecoupledL2) -> None:
         self.rule = rule
         self.penalty = penalty
-        self.learning_rate = rule.learning_rate
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """params and gradient (P, n_params)."""
         W = params[self.penalty.part]
-        factor = decay_factor(self.learning_rate.value, self.penalty.lambd, self.penalty.m)
+        factor = decay_factor(self.rule.learning_rate.value, self.penalty.lambd, self.penalty.m)
         W *= factor.astype(params.dtype)[:, None]
         self.rule.step(params, gradient)
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The penalty, which the loop keeps current, is not touched."""
         self.rule.keep(mask)
-
-    def memory(self) -> Memory:
-        return self.rule.memory()
-
-    def resume(self, memory: Memory) -> None:
-        """Go on from an earlier descent's memory."""
-        self.rule.resume(memory)
 
 
 def largest_learning_rate(lambd: float, m: float, *, momentum: float = 0.0, nesterov: bool = False) -> float:

@@ -1,0 +1,50 @@
+"""Backtracking along a step whose change of the scores is known, for P linear problems at once; reads no X."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import LinearObjective
+from .loop import Penalty
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+SMALL_MOVE = 0.5  # scores that move by less keep their curvature within exp(+-0.5): the full step must go down
+_ARMIJO = 1e-4
+_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
+_MAX_HALVINGS = 60
+
+
+def largest_move(change: Floats) -> Floats:
+    """Per problem the largest change of a score against the row's others (two classes: against 0), from (n, P, K)."""
+    if change.shape[2] == 1:
+        return np.maximum(change.max(axis=0), -change.min(axis=0))[:, 0]
+    return (change.max(axis=2) - change.min(axis=2)).max(axis=0)
+
+
+def line_search(
+    objective: LinearObjective, penalty: Penalty, params: Floats, s: Floats, change: Floats, slope: Floats, small: Mask
+) -> tuple[Floats, Floats | None]:
+    """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does; data loss there.
+
+    `slope` (P,) is the fall of J expected of the step s (P, K, D), `change` the scores' change by it (n, P, K), and
+    `small` tells which problems' scores hardly move.
+    """
+    length = np.ones(len(params))
+    assert objective.value is not None
+    J = objective.value + penalty.value(params)
+    # Where J no longer resolves the descent, a small move is known to go down and needs no test.
+    undecided = ~(small & (-slope <= _RESOLUTION * J))
+    if not undecided.any():
+        return length, None
+    for _ in range(_MAX_HALVINGS):
+        value = objective.loss(change, length)
+        lower = value + penalty.value(params + length[:, None, None] * s) <= J + _ARMIJO * length * slope
+        undecided &= ~lower
+        if not undecided.any():
+            return length, value
+        length[undecided] /= 2
+    length[undecided] = 0.0
+    return length, None
