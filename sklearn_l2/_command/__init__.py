@@ -1,0 +1,1 @@
+"""What `python -m sklearn_l2` is made of: data files, tuning, reports."""
