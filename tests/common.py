@@ -30,7 +30,9 @@ def noisy(n_rows, n_features, n_classes=2, *, seed=0):
     """Normal features, and class codes that depend on them too loosely to be separable; all classes are there."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n_rows, n_features))
-    scores = X @ rng.standard_normal((n_features, n_classes)) / np.sqrt(n_features) + rng.gumbel(size=(n_rows, n_classes))
+    scores = X @ rng.standard_normal((n_features, n_classes)) / np.sqrt(n_features) + rng.gumbel(
+        size=(n_rows, n_classes)
+    )
     y = scores.argmax(axis=1)
     y[:n_classes] = np.arange(n_classes)
     return X, y

@@ -67,7 +67,9 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
             mean = np.einsum("npk,np->pk", p, share)
             H[:, range(g.shape[1]), range(g.shape[1])] += mean
             H += 1 / g.shape[1]
-            step = -np.linalg.solve(H, g[..., None])[..., 0]
+            if not np.isfinite(H).all():
+                break
+            step = -(np.linalg.pinv(H, hermitian=True) @ g[..., None])[..., 0]
             step -= step.mean(axis=1, keepdims=True)
         step = np.clip(step, -1, 1)
         shift += step

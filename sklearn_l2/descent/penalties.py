@@ -45,10 +45,8 @@ class L2(_Penalty):
         """lambda/(2m) sum of weight * W^2 per problem, (P,)."""
         W = params[self.part]
         if W.ndim == 2 and self._is_plain:
-            squares = np.matmul(W[:, None, :], W[:, :, None])[:, 0, 0]
-        else:
-            squares = (self.weight * W * W).reshape(len(W), -1).sum(axis=1)
-        return self.lambd / (2 * self.m) * squares
+            return self.lambd / (2 * self.m) * np.matmul(W[:, None, :], W[:, :, None])[:, 0, 0]
+        return (self.strength(W) * self.weight * W * W).reshape(len(W), -1).sum(axis=1) / 2
 
     def add_gradient(self, params: Floats, gradient: Floats) -> None:
         """gradient += (lambda/m) W, in place."""

@@ -147,9 +147,10 @@ class RowBlocks:
         next_group = iter(range(len(groups)))
 
         def take_groups() -> None:
-            for g in next_group:
-                partial[g] = [np.zeros(shape) for shape in shapes]
-                work(groups[g], partial[g])
+            with np.errstate(all="ignore"):  # a thread does not inherit it
+                for g in next_group:
+                    partial[g] = [np.zeros(shape) for shape in shapes]
+                    work(groups[g], partial[g])
 
         n_helpers = min(self._settings["n_threads"] - 1, len(groups) - 1, cost // _COST_WORTH_A_THREAD)
         helpers = [self._helpers.submit(take_groups) for _ in range(n_helpers)] if self._helpers else []

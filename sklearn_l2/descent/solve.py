@@ -20,7 +20,9 @@ from .updates import GradientDescent
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
+_LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 _ROW_SPACE_MAX_ROWS = 1000
+_SMALLEST_VARIANCE = 1e-200
 _SAMPLE_RATIO = 8
 _SAMPLE_ROWS_PER_PARAMETER = 8
 _SAMPLE_MIN_ELEMENTS, _SAMPLE_MAX_ELEMENTS = 2**15, 2**20  # fewer are not worth the calls, more not the memory
@@ -68,7 +70,8 @@ class LinearProblems:
 
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
-        weight = columns.penalty_weight()
+        strongest = max((self.lambd / self.m).max(), 1.0)
+        weight = np.minimum(columns.penalty_weight(), _LARGEST_PENALTY / strongest)
         if self.penalize_intercept and self.fit_intercept:
             return L2(self.lambd, self.m, ..., np.append(weight, 1.0))
         return L2(self.lambd, self.m, np.s_[:, : len(weight)], weight)
@@ -121,6 +124,7 @@ class _NewtonEnd:
         """The update forgets the problems itself."""
 
 
+@np.errstate(all="ignore")  # what is not finite is looked for where it matters
 def solve_newton(
     problems: LinearProblems,
     rows: RowBlocks,
@@ -135,9 +139,10 @@ def solve_newton(
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     if start is None and not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS:
         fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
-        if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
-            return fit
-        start = fit.W, fit.b
+        if fit is not None:
+            if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
+                return fit
+            start = fit.W, fit.b
     theta = problems.start(columns) if start is None else columns.from_model(*start)
     descent, objective = _descend_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter)
     return _finish(problems, rows, columns, descent, objective)
@@ -179,9 +184,15 @@ def _sample_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, 
 
 def _solve_in_row_space(
     problems: LinearProblems, rows: RowBlocks, centre: Floats, *, tol: float, max_iter: int
-) -> LinearFit:
-    """Fewer rows than columns: W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||."""
-    variances, V = np.linalg.eigh(rows.gram(centre))
+) -> LinearFit | None:
+    """Fewer rows than columns: W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||.
+
+    None where the products of X's numbers leave the range of float64, or all are zero.
+    """
+    gram = rows.gram(centre)
+    if not (np.isfinite(gram).all() and np.trace(gram) > _SMALLEST_VARIANCE):
+        return None
+    variances, V = np.linalg.eigh(gram)
     kept = variances > len(V) * np.finfo(float).eps * variances[-1]
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
     with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
@@ -200,6 +211,7 @@ def _solve_in_row_space(
     return _finish(problems, rows, original, Descent(theta, descent.n_iter, descent.losses, descent.finished))
 
 
+@np.errstate(all="ignore")
 def solve_gradient_descent(
     problems: LinearProblems,
     rows: RowBlocks,
