@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from .lbfgs import descend_lbfgs
 from .loop import Descent, DivergenceError, Update, descend
 from .network import DevSet, Network, NetworkObjective
 from .penalties import L2
+from .threads import one_blas_thread
 from .updates import (
     Adam,
     Adaptive,
@@ -29,6 +31,8 @@ from .updates import (
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+
+_SMALL_PRODUCT = 2**23  # multiply-adds
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,12 @@ class Trained:
         )
 
 
+def _threads(network: Network, rows: RowBatches) -> AbstractContextManager[None]:
+    """Small products take longer on several BLAS threads than on one, far longer on a busy machine."""
+    largest = min(rows.batch_size, network.rows_per_piece) * max(n_in * n_out for n_in, n_out in network.shapes)
+    return one_blas_thread() if largest <= _SMALL_PRODUCT else nullcontext()
+
+
 def train(
     network: Network,
     rows: RowBatches,
@@ -165,7 +175,7 @@ def train(
     )
     descent = Descent.start(params)
     interrupted = False
-    with np.errstate(all="ignore"):  # `stopping` looks for what is not finite
+    with _threads(network, rows), np.errstate(all="ignore"):  # `stopping` looks for what is not finite
         try:
             if update is None:
                 descend_lbfgs(
