@@ -1,9 +1,10 @@
 """scikit-learn-compatible classifiers with L2 regularization whose strength is tuned on a dev split."""
 
 from .descent.loop import DivergenceError
+from .l1 import L1LogisticRegression
 from .logistic import L2LogisticRegression
 from .mlp import L2MLPClassifier
 
 __version__ = "0.1.0"
 
-__all__ = ["DivergenceError", "L2LogisticRegression", "L2MLPClassifier"]
+__all__ = ["DivergenceError", "L1LogisticRegression", "L2LogisticRegression", "L2MLPClassifier"]
