@@ -84,6 +84,9 @@ class L1LogisticRegression(LinearClassifier):
     >>> for lambd in (1, 10, 100):
     ...     model = L1LogisticRegression(lambd).fit(X, y)
     ...     print((model.coef_ != 0).sum(), "of 30 weights,", round(model.score(X, y), 2))
+    16 of 30 weights, 0.99
+    8 of 30 weights, 0.97
+    2 of 30 weights, 0.91
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
