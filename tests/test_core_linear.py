@@ -151,7 +151,7 @@ BATCHES = {
     "tall": lambda K: noisy(400, 6, K),
     "badly scaled": lambda K: (badly_scaled(noisy(400, 6, K)[0]), noisy(400, 6, K)[1]),
     "wide": lambda K: noisy(30, 60, K),
-    "sparse": lambda K: (sp.random_array((200, 150), density=0.1, rng=0, format="csr"), noisy(200, 2, K)[1]),
+    "sparse": lambda K: (sp.random(200, 150, density=0.1, random_state=0, format="csr"), noisy(200, 2, K)[1]),
     "sampled first": lambda K: noisy(8000, 10, K),
 }
 
@@ -242,7 +242,7 @@ LARGE = {
     "float32": lambda: (noisy(30_000, 30)[0].astype(np.float32), noisy(30_000, 30)[1]),
     "F order": lambda: (np.asfortranarray(noisy(30_000, 30)[0]), noisy(30_000, 30)[1]),
     "softmax": lambda: noisy(20_000, 30, 4),
-    "CSR": lambda: (sp.random_array((8000, 9000), density=0.01, rng=0, format="csr"), noisy(8000, 2)[1]),
+    "CSR": lambda: (sp.random(8000, 9000, density=0.01, random_state=0, format="csr"), noisy(8000, 2)[1]),
     "wide": lambda: noisy(1500, 1600),
 }
 
@@ -315,7 +315,8 @@ def test_overlapping_fits_leave_blas_as_it_was():
             overlapping = list(pool.map(fit, range(12)))
         assert blas_threads() == before
     for one, other in zip(overlapping, alone, strict=True):
-        assert_array_equal(one.coef_, other.coef_)
+        # Not to the bit: outside of the main thread numpy 1 rounds some sums in another way.
+        assert_allclose(one.coef_, other.coef_, rtol=1e-11, atol=1e-13)
 
 
 def test_the_last_of_several_users_restores_the_blas_threads():
