@@ -20,10 +20,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._sklearn import LinearClassifierMixin, SparseCoefMixin
 from ._training import all_or_nothing, encode_classes, training_weights
 from .descent.rows import RowBlocks
-from .descent.solve import LinearFit, LinearProblems
+from .descent.solve import CERTIFIED, LinearFit, LinearProblems
 from .descent.threads import available_threads, one_blas_thread
-
-_CERTIFIED = 1e-8  # a fit that ends above this and has not met tol warns
 
 
 class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
@@ -121,7 +119,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        elif not fit.converged[0] and not fit.dual_gap[0] <= _CERTIFIED:
+        elif not fit.converged[0] and not fit.dual_gap[0] <= CERTIFIED:
             bound = f"J may lie up to {fit.dual_gap[0]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
             warnings.warn(
                 f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[0]} iterations "

@@ -232,6 +232,25 @@ def test_badly_scaled_columns(n_classes, lambd, sparse):
     assert model.n_iter_[0] <= 20
 
 
+DEPENDENT = {
+    "low rank": lambda Z, rng: Z[:, :2] @ rng.standard_normal((2, 30)),
+    "repeated": lambda Z, rng: Z[:, rng.integers(0, 15, 30)],
+    "nearly the same": lambda Z, rng: Z @ (np.ones((30, 30)) + 1e-6 * rng.standard_normal((30, 30))),
+}
+
+
+@pytest.mark.parametrize("lambd", [1e-6, 1e-3])
+@pytest.mark.parametrize("kind", DEPENDENT)
+@pytest.mark.parametrize("n_classes", [2, 6])
+def test_dependent_columns(n_classes, kind, lambd):
+    Z, y = noisy(300, 30, n_classes)
+    X = DEPENDENT[kind](Z, np.random.default_rng(1))
+    model = L2LogisticRegression(lambd=lambd).fit(X, y)
+    other = early(LogisticRegression(C=1 / lambd, solver="newton-cholesky", tol=1e-13), X, y)
+    excess = cost(model.coef_, model.intercept_, X, y, lambd) - cost(other.coef_, other.intercept_, X, y, lambd)
+    assert excess <= 1e-8
+
+
 def test_a_shift_of_the_columns_changes_the_bias_only():
     X, y = standardized("breast_cancer")
     model = L2LogisticRegression().fit(X, y)

@@ -150,6 +150,14 @@ def test_adaptive_rate_falls_to_a_fifth_until_it_is_too_small():
     assert_allclose(later.value, rate.value)
 
 
+def test_a_continued_rate_takes_the_reduction_along_and_the_new_start():
+    rate = Adaptive(0.5, 1)
+    rate.give_up(np.array([True]))
+    later = Adaptive(0.3, 1)
+    later.resume(rate.memory())
+    assert_allclose(later.value, 0.06)
+
+
 # -- when the penalty alone must diverge -----------------------------------------------------------------------------
 
 

@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
+_THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
@@ -78,9 +79,17 @@ class TruncatedNewton:
     last step. `converged`, `stalled` and `unbounded` (P,) say how the last step went.
     """
 
-    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
+    def __init__(
+        self,
+        objective: LinearObjective,
+        penalty: L2,
+        preconditioner: Preconditioner,
+        *,
+        tol: float,
+        thorough: bool = False,
+    ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
-        self.tol = tol
+        self.tol, self.thorough = tol, thorough
         n_problems = objective.n_problems
         self.decrement = np.full(n_problems, np.inf)
         self.reduction = np.ones(n_problems)  # decrement over the one before
@@ -131,10 +140,10 @@ class TruncatedNewton:
             product,
             self.preconditioner.solve,
             gradient,
-            0.1 * self.reduction**2,
+            np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
             self.objective.rows.n_rows,
             max_steps=20 + 2 * gradient[0].size,
-            floor=0.1 * self.tol,
+            floor=0.0 if self.thorough else 0.1 * self.tol,
         )
         self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s, change

@@ -35,6 +35,7 @@ class Preconditioner(Protocol):
 
     cost: float
     exact: bool  # M is the Hessian itself where it was last built
+    rough: bool  # M may be so far from the Hessian that a residual measured by it says little
 
     def build(self, theta: Floats) -> None:
         """Take the Hessian at theta (P, K, D), the point of the objective's last gradient."""
@@ -60,6 +61,7 @@ class Diagonal:
 
     cost = 1.0
     exact = False
+    rough = True
 
     def __init__(self, objective: LinearObjective, penalty: L2) -> None:
         self.objective, self.penalty = objective, penalty
@@ -78,6 +80,8 @@ class Diagonal:
 
 class _Sampled:
     """A Hessian estimated on a fixed, evenly drawn sample of rows, as the inverse of its Cholesky factor."""
+
+    rough = False
 
     def __init__(self, objective: LinearObjective, penalty: L2, size: int) -> None:
         self.objective, self.penalty = objective, penalty

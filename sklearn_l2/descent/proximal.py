@@ -25,6 +25,18 @@ _ACCURACY = 0.1
 _NEGLIGIBLE = 1e-6
 
 
+def least_shift(W: Floats) -> Floats:
+    """The weights (P, K, n_columns) of least penalty, and of these the sparsest, with the same softmax probabilities.
+
+    One number may be taken off all classes of a column: a median leaves the least penalty, and the median nearest to
+    zero the most zeros where the number of classes is even. At least one class is zero then.
+    """
+    ordered = np.sort(W, axis=1)
+    K = W.shape[1]
+    lower, upper = ordered[:, (K - 1) // 2], ordered[:, K // 2]
+    return W - np.where(np.abs(lower) <= np.abs(upper), lower, upper)[:, None]
+
+
 class ProximalNewton:
     """theta := theta + t s, where theta + s minimizes the loss's quadratic model plus the L1 penalty.
 
@@ -51,6 +63,9 @@ class ProximalNewton:
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One step for every problem of the batch, params (P, K, D), in place."""
+        n_columns, is_softmax = self.objective.rows.n_columns, params.shape[1] > 1
+        if is_softmax:
+            params[..., :n_columns] = least_shift(params[..., :n_columns])
         threshold = self.penalty.threshold(params)
         pull = np.abs(self.penalty.prox(params - gradient))
         pull[(params != 0) | (pull <= ROUNDING * threshold)] = 0.0
@@ -71,13 +86,17 @@ class ProximalNewton:
         self.decrement = decrement
         small = largest_move(change) <= SMALL_MOVE
         length, value = line_search(self.objective, self.penalty, params, s, change, slope, small)
+        length[slope > 0] = 0.0
         params += length[:, None, None] * s
-        self.objective.move(change, length, value)
-        self.stalled = length == 0
+        self.objective.move(change, length, value if (slope <= 0).all() else None)
         self.converged = small & (decrement <= self.tol) & (settled | (decrement <= _NEGLIGIBLE * self.tol))
+        self.stalled = length == 0
 
     def _in_play(self, theta: Floats, threshold: Floats, pull: Floats) -> tuple[Mask, bool]:
-        """Which coordinates (K, D) of one problem the model covers, and whether these are all that should move."""
+        """Which coordinates (K, D) of one problem the model covers, and whether these are all that should move.
+
+        One class of a column, and one bias, can stay where it is with softmax, where only differences count.
+        """
         in_play = (theta != 0) | (threshold == 0)
         entering = np.flatnonzero(pull)
         limit = max(_LEAST_LIMIT, int(np.count_nonzero(in_play)))
@@ -85,6 +104,10 @@ class ProximalNewton:
         if not complete:
             entering = entering[np.argpartition(-pull.reshape(-1)[entering], limit)[:limit]]
         in_play.reshape(-1)[entering] = True
+        if len(theta) > 1:
+            columns = np.flatnonzero(in_play.all(axis=0))
+            staying = np.where(theta[:, columns] == 0, pull[:, columns], np.inf).argmin(axis=0)
+            in_play[staying, columns] = False
         return in_play, complete
 
     def _direction(

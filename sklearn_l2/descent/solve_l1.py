@@ -13,7 +13,7 @@ from .linear import Columns, LinearObjective
 from .loop import Descent, descend
 from .losses import LogLoss, SoftmaxCrossEntropy
 from .penalties import L1
-from .proximal import ProximalNewton
+from .proximal import ProximalNewton, least_shift
 from .rows import RowBlocks
 from .solve import CONVERGED, STALLED, LinearFit, LinearProblems
 
@@ -65,7 +65,7 @@ def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent
     """Back to the columns of X, with J and the certificate at the end."""
     theta, n_columns = descent.params, rows.n_columns
     if problems.n_score_rows > 1:
-        theta[..., :n_columns] = _least_and_sparsest(theta[..., :n_columns])
+        theta[..., :n_columns] = least_shift(theta[..., :n_columns])
     W, b = columns.to_model(theta)
     if problems.n_score_rows > 1 and problems.free_bias:
         b -= b.mean(axis=1, keepdims=True)
@@ -77,18 +77,6 @@ def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent
         losses.append(last)
     separable = np.zeros(len(gap), dtype=bool)
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
-
-
-def _least_and_sparsest(W: Floats) -> Floats:
-    """The weights (P, K, n_columns) of least penalty, and of these the sparsest, that leave all probabilities alone.
-
-    One number may be taken off all classes of a column: a median has the least penalty, and the median nearest to zero
-    leaves an even number of classes the most zeros.
-    """
-    ordered = np.sort(W, axis=1)
-    K = W.shape[1]
-    lower, upper = ordered[:, (K - 1) // 2], ordered[:, K // 2]
-    return W - np.where(np.abs(lower) <= np.abs(upper), lower, upper)[:, None]
 
 
 def dual_gap(objective: LinearObjective, penalty: L1, theta: Floats, *, free_bias: bool) -> tuple[Floats, Floats]:

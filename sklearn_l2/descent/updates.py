@@ -83,7 +83,7 @@ class Adaptive(LearningRate):
 
     def give_up(self, stalled: Mask) -> Mask:
         too_small = self.value <= 1e-6
-        self.value[stalled & ~too_small] /= 5
+        self.value[stalled] /= 5
         return stalled & too_small
 
     def memory(self) -> Memory:

@@ -18,7 +18,8 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-_LARGEST_GRAM = 3000
+_LARGEST_DENSE = 2**20  # elements of sparse columns that are few enough to be treated as dense ones
+_LARGEST_GRAM = 3000  # coordinates
 _BLOCK_ELEMENTS, _LEAST_BLOCK_ROWS = 2**17, 512
 _HELD_PER_FREE = 1 / 6  # holding more coordinates costs more than another Cholesky factor
 _JITTER = 1e-14
@@ -37,7 +38,8 @@ class WorkingSet:
         bias = [objective.rows.n_columns] if objective.columns.intercept else []
         self.columns = columns
         self.parameters = np.append(columns, bias).astype(np.intp)
-        gather = _gather_sparse if objective.rows.is_sparse else _gather_dense
+        keep_sparse = objective.rows.is_sparse and objective.rows.n_rows * len(columns) > _LARGEST_DENSE
+        gather = _gather_sparse if keep_sparse else _gather_dense
         rows, relation = gather(objective, columns)
         share = objective.share[:, problem : problem + 1]
         self.objective = LinearObjective(rows, relation, objective.target, share, objective.n_score_rows)
@@ -51,12 +53,7 @@ class WorkingSet:
         self.objective.curvature = curvature
         if self.objective.rows.is_sparse or len(coordinates) > _LARGEST_GRAM:
             return ProductHessian(self.objective, coordinates)
-        H = _gram(self.objective, coordinates)
-        if len(self.parameters) > len(self.columns) and not self.objective.is_binary:
-            # One number added to the biases of all classes changes nothing; some curvature there keeps H invertible.
-            bias = np.flatnonzero(coordinates % len(self.parameters) == len(self.columns))
-            H[np.ix_(bias, bias)] += H[bias, bias].mean() / len(bias)
-        return GramHessian(H)
+        return GramHessian(_gram(self.objective, coordinates))
 
     def scores(self, step: Floats) -> Floats:
         """The scores' change (n, 1, K) by a step (K, len(parameters))."""
@@ -70,7 +67,8 @@ def _gather_dense(objective: LinearObjective, columns: Indices) -> tuple[RowBloc
     gathered = np.ones((rows.n_rows, len(columns) + intercept))
 
     def copy(block: Any, at: slice) -> None:
-        part = np.subtract(block[:, columns], centre, out=gathered[at, : len(columns)])
+        part = block[:, columns].toarray() if rows.is_sparse else block[:, columns]
+        part = np.subtract(part, centre, out=gathered[at, : len(columns)])
         part *= scale
 
     rows.sum_blocks(copy)
@@ -220,7 +218,7 @@ class ProductHessian:
                 np.where(still_free, r, 0.0)[None, None],
                 np.array([tolerance]),
                 n_rows=0,
-                max_steps=_MAX_CG_STEPS,
+                max_steps=min(20 + 2 * len(r), _MAX_CG_STEPS),
                 floor=0.0,
             )
             return s[0, 0]
