@@ -18,10 +18,12 @@ from .penalties import L2
 Floats = NDArray[np.floating]
 
 
-def dual_gap(objective: LinearObjective, penalty: L2, theta: Floats, *, free_bias: bool) -> tuple[Floats, Floats]:
+def dual_gap(
+    objective: LinearObjective, penalty: L2, theta: Floats, *, column_weight: Floats | None, free_bias: bool
+) -> tuple[Floats, Floats]:
     """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0.
 
-    The objective's scores are taken where they are those of theta.
+    `column_weight` (P, n_columns) is the weight of w_j^2 in ||W||^2 where it is not one. The objective's scores are taken where they are those of theta.
     """
     if not objective.scores_are_current:
         objective.set_scores(objective.compute_scores(theta))
@@ -39,6 +41,8 @@ def dual_gap(objective: LinearObjective, penalty: L2, theta: Floats, *, free_bia
     penalty.add_gradient(theta, gradient)
     n_columns = objective.rows.n_columns
     scale = objective.columns.inverse_scale
+    if column_weight is not None:
+        scale = scale * np.sqrt(column_weight)[:, None]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         gradient[..., :n_columns] = np.where(scale > 0, gradient[..., :n_columns] / scale, 0.0)
         if free_bias:

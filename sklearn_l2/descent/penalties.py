@@ -2,7 +2,7 @@
 
 Every penalty covers P problems at once: parameters are (P, ...), lambda and m are (P,). `part` picks the penalized
 parameters on the axes after the first (biases are left out) and `weight` is their penalty weight, which is not one
-where the core has rescaled columns of X.
+where columns of X are rescaled; with three axes, (P, 1, D), it is each problem's own.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class _Penalty:
     def keep(self, mask: NDArray[np.bool_]) -> None:
         """Drop the problems that left the batch; mask (P,)."""
         self.lambd, self.m = self.lambd[mask], self.m[mask]
+        if np.ndim(self.weight) == 3:
+            self.weight = self.weight[mask]
 
     def strength(self, params: Floats) -> Floats:
         """lambda/m, shaped to multiply params (P, ...)."""

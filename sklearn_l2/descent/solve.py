@@ -34,7 +34,8 @@ _SAMPLE_MAX_ITER = 30
 class LinearProblems:
     """P problems that share X and y: weights s (n_rows, P), lambda (P,); how the bias is treated.
 
-    `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes.
+    `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes. `column_weight`
+    (P, n_columns) is the weight of w_j^2 in ||W||^2, for problems that see X's columns divided by something: its square.
     """
 
     target: NDArray[Any]
@@ -44,6 +45,7 @@ class LinearProblems:
     fit_intercept: bool = True
     penalize_intercept: bool = False
     dtype: Any = np.float64  # what the weights will be rounded to
+    column_weight: Floats | None = None
 
     def __post_init__(self) -> None:
         self.m = self.weights.sum(axis=0)
@@ -72,10 +74,14 @@ class LinearProblems:
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
         strongest = max((self.lambd / self.m).max(), 1.0)
-        weight = np.minimum(columns.penalty_weight(), _LARGEST_PENALTY / strongest)
+        weight = columns.penalty_weight()
+        if self.column_weight is not None:
+            weight = weight * self.column_weight[:, None]
+        weight = np.minimum(weight, _LARGEST_PENALTY / strongest)
         if self.penalize_intercept and self.fit_intercept:
-            return L2(self.lambd, self.m, ..., np.append(weight, 1.0))
-        return L2(self.lambd, self.m, np.s_[:, : len(weight)], weight)
+            bias = np.ones((*weight.shape[:-1], 1))
+            return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))
+        return L2(self.lambd, self.m, np.s_[:, : weight.shape[-1]], weight)
 
     def start(self, columns: Columns) -> Floats:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""
@@ -138,7 +144,8 @@ def solve_newton(
     if start is None:
         start = _sample_optimum(problems, rows)
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
-    if start is None and not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS:
+    is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
+    if start is None and is_wide and problems.column_weight is None:
         fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
         if fit is not None:
             if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
@@ -323,7 +330,9 @@ def _finish(
     objective = problems.objective(rows, columns)
     if last is not None and last.is_binary and last.n_problems == len(theta) and theta is descent.params:
         objective = last
-    J, gap = dual_gap(objective, problems.penalty(columns), theta, free_bias=problems.free_bias)
+    J, gap = dual_gap(
+        objective, problems.penalty(columns), theta, column_weight=problems.column_weight, free_bias=problems.free_bias
+    )
     for losses, end in zip(descent.losses, J.tolist(), strict=True):
         losses.append(end)
     unpenalized = problems.lambd == 0
