@@ -188,17 +188,18 @@ def test_memory_mapped(tmp_path):
 
 @pytest.mark.parametrize("solver", ["auto", "gd"])
 def test_read_only(solver):
-    early(L2LogisticRegression(solver=solver), read_only(X), read_only(Y), read_only(ONES))
+    model = L2LogisticRegression(solver=solver, max_iter=20)
+    early(model, read_only(X), read_only(Y), read_only(ONES))
     sparse = sp.csr_array(X)
     for array in (sparse.data, sparse.indices, sparse.indptr):
         array.flags.writeable = False
-    early(L2LogisticRegression(solver=solver), sparse, read_only(Y))
+    early(model, sparse, read_only(Y))
 
 
 @pytest.mark.parametrize("solver", ["auto", "gd"])
 def test_the_arguments_stay_as_they_are(solver):
     arguments = [X.copy(), Y.copy(), ONES.copy()]
-    early(L2LogisticRegression(solver=solver, class_weight="balanced"), *arguments)
+    early(L2LogisticRegression(solver=solver, max_iter=20, class_weight="balanced"), *arguments)
     for argument, before in zip(arguments, (X, Y, ONES), strict=True):
         np.testing.assert_array_equal(argument, before)
 

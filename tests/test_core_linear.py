@@ -241,8 +241,12 @@ LARGE = {
     "dense": lambda: noisy(30_000, 30),
     "float32": lambda: (noisy(30_000, 30)[0].astype(np.float32), noisy(30_000, 30)[1]),
     "F order": lambda: (np.asfortranarray(noisy(30_000, 30)[0]), noisy(30_000, 30)[1]),
-    "softmax": lambda: noisy(20_000, 30, 4),
-    "CSR": lambda: (sp.random(8000, 9000, density=0.01, random_state=0, format="csr"), noisy(8000, 2)[1]),
+    "softmax": lambda: noisy(40_000, 30, 4),
+    "CSR": lambda: (
+        # A generator: from a mere seed SciPy shuffles all 72 million places first.
+        sp.random(8000, 9000, density=0.015, random_state=np.random.default_rng(0), format="csr"),
+        noisy(8000, 2)[1],
+    ),
     "wide": lambda: noisy(1500, 1600),
 }
 
@@ -282,7 +286,7 @@ def test_blas_has_its_threads_back_after_a_fit(n_threads, solver):
     with threadpool_limits(n_threads, user_api="blas"):
         before = blas_threads()
         assert before
-        early(L2LogisticRegression(solver=solver), X, y)
+        early(L2LogisticRegression(solver=solver, max_iter=20), X, y)
         assert blas_threads() == before
         with pytest.raises(DivergenceError):
             L2LogisticRegression(solver="gd", learning_rate=1e9).fit(X, y)
