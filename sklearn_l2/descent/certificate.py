@@ -23,7 +23,8 @@ def dual_gap(
 ) -> tuple[Floats, Floats]:
     """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0.
 
-    `column_weight` (P, n_columns) is the weight of w_j^2 in ||W||^2 where it is not one. The objective's scores are taken where they are those of theta.
+    `column_weight` (P, n_columns) is the weight of w_j^2 in ||W||^2 where it is not one. The objective's scores are
+    taken where they are those of theta.
     """
     if not objective.scores_are_current:
         objective.set_scores(objective.compute_scores(theta))

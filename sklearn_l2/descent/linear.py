@@ -22,6 +22,7 @@ Mask = NDArray[np.bool_]
 
 _LARGEST_INVERSE_SCALE = 2.0**460  # its square, the penalty's weight, times lambda/m stays finite
 _SMALLEST_INVERSE_SCALE = 2.0**-1020
+_PIECE = 2**15  # scores whose temporary arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,13 @@ class LinearObjective:
         """Data loss (P,) at the current scores, or at scores + length * step (n, P, K) with length (P,)."""
         assert self.scores is not None
         scores = self.scores
-        value = self._loss.value
 
         def add(rows: slice, total: Floats) -> None:
-            z = scores[rows]
-            if step is not None and length is not None:
-                z = z + length[:, None] * step[rows]
-            total += np.einsum("np,np->p", self.share[rows], value(z, self.target[rows]))
+            for part in self._pieces(rows):
+                z = scores[part]
+                if step is not None and length is not None:
+                    z = z + length[:, None] * step[part]
+                total += self._weighted_loss(z, part)
 
         (total,) = self.rows.sum_rows(add, (self.n_problems,))
         return total
@@ -166,7 +167,8 @@ class LinearObjective:
 
         def add(rows: slice) -> None:
             assert self.scores is not None
-            self.scores[rows] += length[:, None] * step[rows]
+            for part in self._pieces(rows):
+                self.scores[part] += length[:, None] * step[part]
 
         self.rows.sum_rows(add)
         self.value = value
@@ -177,36 +179,49 @@ class LinearObjective:
         self.scores, self.value, self.scores_are_current = scores, None, True
 
     def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
-        """Data loss (P,) and gradient (P, K, D); reads X once, and once more unless the scores were moved along."""
-        if not self.scores_are_current:
-            self.set_scores(self.compute_scores(params))
-        if self.value is None:
-            self.value = self.loss()
-        scores = self.scores
-        assert scores is not None
-        self.scores_are_current = False
-        slopes = np.empty_like(scores)
+        """Data loss (P,) and gradient (P, K, D); reads X once."""
+        scores_known = self.scores_are_current
+        if self.scores is None:
+            self.scores = np.empty_like(self.curvature)
+        scores, slopes = self.scores, np.empty_like(self.curvature)
+        factor, offset = self._to_scores(params)
 
-        def differentiate(rows: slice, sums: Floats) -> None:
-            z, target, share = scores[rows], self.target[rows], self.share[rows][..., None]
-            if self.is_binary:
-                slope = LogLoss.slope(z, target)
-                q = np.abs(slope)
-                np.multiply(q, 1 - q, out=q)
-                np.multiply(q, share, out=self.curvature[rows])
-            else:
-                self.curvature[rows] = SoftmaxCrossEntropy.probabilities(z)
-                slope = SoftmaxCrossEntropy.slope_from_probabilities(self.curvature[rows], target)
-            np.multiply(slope, share, out=slopes[rows])
-            sums += slopes[rows].reshape(len(slope), -1).sum(axis=0)
-
-        def add_products(block: Any, rows: slice, products: Floats) -> None:
+        def add(block: Any, rows: slice, products: Floats, sums: Floats, value: Floats) -> None:
+            if not scores_known:
+                np.add(_times(block, factor), offset, out=_flat(scores[rows]))
+            for part in self._pieces(rows):
+                loss = self._differentiate(scores[part], part, slopes[part])
+                value += np.einsum("np,np->p", self.share[part], loss)
+                sums += _flat(slopes[part]).sum(axis=0)
             _add_transposed(block, slopes[rows], products)
 
-        n_scores = params.shape[0] * params.shape[1]
-        (sums,) = self.rows.sum_rows(differentiate, (n_scores,))
-        (products,) = self.rows.sum_blocks(add_products, (self.rows.n_columns, n_scores))
+        products, sums, self.value = self.rows.sum_blocks(add, factor.shape, offset.shape, (self.n_problems,))
+        self.scores_are_current = False
         return self.value, self._from_columns(products, sums, params.shape)
+
+    def _differentiate(self, z: Floats, rows: slice, slope: Floats) -> Floats:
+        """Loss (rows, P) at scores z (rows, P, K); the weighted loss's slopes go into `slope`, and its curvature."""
+        target, share = self.target[rows], self.share[rows][..., None]
+        curvature = self.curvature[rows]
+        if self.is_binary:
+            loss, slope[...], c = LogLoss.derivatives(z, target)
+            np.multiply(c, share, out=curvature)
+            loss = loss[..., 0]
+        else:
+            loss = SoftmaxCrossEntropy.value(z, target)
+            curvature[...] = SoftmaxCrossEntropy.probabilities(z)
+            slope[...] = SoftmaxCrossEntropy.slope_from_probabilities(curvature, target)
+        slope *= share
+        return loss
+
+    def _weighted_loss(self, z: Floats, rows: slice) -> Floats:
+        """Sum over some rows of (s/m) loss at scores z (rows, P, K), (P,)."""
+        return np.einsum("np,np->p", self.share[rows], self._loss.value(z, self.target[rows]))
+
+    def _pieces(self, rows: slice) -> Iterable[slice]:
+        """Slices of `rows` with about _PIECE scores each."""
+        size = max(1, _PIECE // (self.n_problems * self.n_score_rows))
+        return (slice(a, min(a + size, rows.stop)) for a in range(rows.start, rows.stop, size))
 
     # -- second derivatives at the point of the last gradient -----------------------------------------------------
 
@@ -214,21 +229,23 @@ class LinearObjective:
         """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
         factor, offset = self._to_scores(direction)
         change = np.empty((self.rows.n_rows, *direction.shape[:2]))
+        product = np.empty_like(change)
         everyone = len(problems) == self.n_problems
 
         def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
-            t = change[rows]
-            np.add(_times(block, factor), offset, out=t.reshape(len(t), -1))
-            curvature = self.curvature[rows] if everyone else self.curvature[rows][:, problems]
-            if self.is_binary:
-                r = t * curvature
-            else:
-                share = self.share[rows] if everyone else self.share[rows][:, problems]
-                r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
-                r *= curvature
-                r *= share[..., None]
-            _add_transposed(block, r, products)
-            sums += r.reshape(len(r), -1).sum(axis=0)
+            np.add(_times(block, factor), offset, out=_flat(change[rows]))
+            for part in self._pieces(rows):
+                t, r = change[part], product[part]
+                curvature = self.curvature[part] if everyone else self.curvature[part][:, problems]
+                if self.is_binary:
+                    np.multiply(t, curvature, out=r)
+                else:
+                    share = self.share[part] if everyone else self.share[part][:, problems]
+                    np.subtract(t, np.einsum("npk,npk->np", t, curvature)[..., None], out=r)
+                    r *= curvature
+                    r *= share[..., None]
+                sums += _flat(r).sum(axis=0)
+            _add_transposed(block, product[rows], products)
 
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
         return self._from_columns(products, sums, direction.shape), change
@@ -279,6 +296,11 @@ class LinearObjective:
         if self.columns.intercept:
             diagonal[..., n_columns] = sums.reshape(self.n_problems, -1)
         return diagonal
+
+
+def _flat(a: Floats) -> Floats:
+    """(rows, P, K) as (rows, P K)."""
+    return a.reshape(len(a), -1)
 
 
 def _times(block: Any, factor: Floats) -> Floats:

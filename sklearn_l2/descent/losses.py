@@ -28,6 +28,30 @@ class LogLoss:
         return loss[..., 0] if loss.shape[-1] == 1 else loss.sum(axis=-1)
 
     @staticmethod
+    def derivatives(scores: Floats, sign: Floats) -> tuple[Floats, Floats, Floats]:
+        """Loss, d loss / d score and d^2 loss / d score^2 from one exponential; shapes of the scores."""
+        v = scores * sign
+        e = np.abs(v)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        u = 1 + e
+        # log(1 + e), the rounding of 1 + e put right: faster than numpy's log1p.
+        lost = u - 1
+        lost -= e
+        lost /= u
+        loss = np.log(u)
+        loss -= lost
+        loss += np.maximum(v, 0, out=lost)
+        # e / u is the smaller of p and 1 - p; |slope| is that where v is negative (-0.0 too), else 1 less it.
+        e /= u
+        curvature = np.subtract(1, e, out=u)
+        curvature *= e
+        np.copysign(e, v, out=e)
+        slope = np.subtract(~np.signbit(v), e, out=e)
+        slope *= sign
+        return loss, slope, curvature
+
+    @staticmethod
     def slope(scores: Floats, sign: Floats) -> Floats:
         """d loss / d scores = probability - y, computed without cancellation; shape of the scores."""
         slope = scores * sign

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-_BLOCK_ELEMENTS = 2**18  # 2 MiB of float64: a block stays in the cache between its two products
+_BLOCK_ELEMENTS = 2**19  # 4 MiB of float64: a block stays in the cache between its two products
 _MAX_GROUPS = 16
 # Costs are counted in elements of X that are read and used once; below this a thread takes longer to wake up.
 _COST_WORTH_A_THREAD = 2**20
@@ -59,7 +59,7 @@ class RowBlocks:
         partial_sum = 8 * (self.n_columns + 1) * n_scores
         n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
         self.groups = [group.tolist() for group in np.array_split(np.arange(len(self.slices)), n_groups)]
-        self._pass_cost = int(self.n_elements * (1 + n_scores / 8))
+        self._pass_cost = int(self.n_elements * (1 + n_scores / 8)) + _COST_OF_A_SCORE * self.n_rows * n_scores
         n_row_groups = min(_MAX_GROUPS, 1 + _COST_OF_A_SCORE * self.n_rows * n_scores // _COST_WORTH_A_THREAD)
         bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
         self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
@@ -185,13 +185,22 @@ class RowBlocks:
 
         def scan(block: Any, rows: slice, mean: Floats) -> None:
             mean += multiply(block.T, share[rows])
-            block.min(axis=0, out=low[number[rows.start]])
-            block.max(axis=0, out=high[number[rows.start]])
+            low[number[rows.start]] = _over_rows(np.minimum, block)
+            high[number[rows.start]] = _over_rows(np.maximum, block)
 
         (mean,) = self.sum_blocks(scan, (n_columns,))
         lowest, highest = low.min(axis=0), high.max(axis=0)
         spread = np.maximum(highest / 2 - mean / 2, mean / 2 - lowest / 2) * 2
         return np.clip(mean, lowest, highest), np.where(lowest == highest, 0.0, spread)
+
+
+def _over_rows(extremum: np.ufunc, block: Floats) -> Floats:
+    """Per column the minimum or maximum of block (rows, n_columns); 16 rows side by side, as long rows go faster."""
+    whole = len(block) // 16 * 16
+    if not (whole and block.flags.c_contiguous):
+        return extremum.reduce(block, axis=0)
+    best = extremum.reduce(block[:whole].reshape(-1, 16 * block.shape[1]), axis=0).reshape(16, -1)
+    return extremum.reduce(np.concatenate([best, block[whole:]]), axis=0)
 
 
 def _csr_rows(X: Any, rows: slice) -> Any:

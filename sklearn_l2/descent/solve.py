@@ -13,7 +13,8 @@ from .linear import Columns, LinearObjective
 from .loop import Descent, DivergenceError, descend
 from .newton import TruncatedNewton
 from .penalties import L2
-from .preconditioners import choose_preconditioner
+from .preconditioners import Preconditioner, choose_preconditioner, n_sampled_rows
+from .quasi_newton import QuasiNewton, QuasiNewtonEnd
 from .rows import RowBlocks, even_sample, multiply
 from .updates import GradientDescent
 
@@ -24,10 +25,11 @@ _LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 CERTIFIED = 1e-8  # a fit that is not known to end below this is looked at again
 _ROW_SPACE_MAX_ROWS = 1000
 _SMALLEST_VARIANCE = 1e-200
-_SAMPLE_RATIO = 8
-_SAMPLE_ROWS_PER_PARAMETER = 8
-_SAMPLE_MIN_ELEMENTS, _SAMPLE_MAX_ELEMENTS = 2**15, 2**20  # fewer are not worth the calls, more not the memory
+_SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
+_SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
+_NEAR = 100  # times tol: where Newton steps take over from quasi-Newton steps
+_MAX_QUASI_NEWTON = 30
 
 
 @dataclass
@@ -35,7 +37,7 @@ class LinearProblems:
     """P problems that share X and y: weights s (n_rows, P), lambda (P,); how the bias is treated.
 
     `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes. `column_weight`
-    (P, n_columns) is the weight of w_j^2 in ||W||^2, for problems that see X's columns divided by something: its square.
+    (P, n_columns) is the weight of w_j^2 in ||W||^2: for columns seen divided by something, its square.
     """
 
     target: NDArray[Any]
@@ -67,6 +69,17 @@ class LinearProblems:
             return None
         lambd = self.lambd * weights.sum(axis=0) / self.m
         return replace(self, weights=weights, target=target, lambd=lambd)
+
+    def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
+        """One problem in place of those of equal lambda, with their mean data; and each problem's place in it, (P,)."""
+        lambd, member_of = np.unique(self.lambd, return_inverse=True)
+        groups = [member_of == g for g in range(len(lambd))]
+        weights = np.stack([self.share[:, group].mean(axis=1) for group in groups], axis=1)
+        m = np.array([self.m[group].mean() for group in groups])
+        column_weight = self.column_weight
+        if column_weight is not None:
+            column_weight = np.stack([column_weight[group].mean(axis=0) for group in groups])
+        return replace(self, weights=weights * m, lambd=lambd, column_weight=column_weight), member_of
 
     def objective(self, rows: RowBlocks, columns: Columns) -> LinearObjective:
         return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows)
@@ -141,8 +154,6 @@ def solve_newton(
     start: tuple[Floats, Floats] | None = None,
 ) -> LinearFit:
     """The optimum by preconditioned descent, whatever the columns' scale."""
-    if start is None:
-        start = _sample_optimum(problems, rows)
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
     if start is None and is_wide and problems.column_weight is None:
@@ -151,59 +162,122 @@ def solve_newton(
             if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
                 return fit
             start = fit.W, fit.b
-    theta = problems.start(columns) if start is None else columns.from_model(*start)
-    descent, last = _descend_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter)
+    descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
     fit = _finish(problems, rows, columns, descent, last.objective)
     if last.preconditioner.rough and (fit.dual_gap[fit.converged] > CERTIFIED).any():
-        again, last = _descend_newton(
-            problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True
+        again, last = _truncated_newton(
+            problems, rows, columns, descent.params, None, tol=tol, max_iter=max_iter, thorough=True
         )
-        again.n_iter += descent.n_iter
-        again.losses = [before[:-1] + after for before, after in zip(descent.losses, again.losses, strict=True)]
-        fit = _finish(problems, rows, columns, again, last.objective)
+        fit = _finish(problems, rows, columns, _joined(descent, again), last.objective)
     return fit
 
 
-def _descend_newton(
+def _minimize(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    start: tuple[Floats, Floats] | None,
+    *,
+    tol: float,
+    max_iter: int,
+) -> tuple[Descent, TruncatedNewton]:
+    """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
+    start = _coarse_optimum(problems, rows) if start is None else start
+    theta = problems.start(columns) if start is None else columns.from_model(*start)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    preconditioner = choose_preconditioner(objective, penalty, shared=start is not None)
+    if preconditioner.exact or preconditioner.rough:
+        return _truncated_newton(problems, rows, columns, theta, None, tol=tol, max_iter=max_iter)
+    early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=_NEAR * tol, max_iter=max_iter)
+    late, last = _truncated_newton(problems, rows, columns, early.params, preconditioner, tol=tol, max_iter=max_iter)
+    return _joined(early, late), last
+
+
+def _quasi_newton(
     problems: LinearProblems,
     rows: RowBlocks,
     columns: Columns,
     theta: Floats,
+    preconditioner: Preconditioner,
+    *,
+    tol: float,
+    max_iter: int,
+) -> Descent:
+    """The descent from theta by quasi-Newton steps, as far as they go."""
+    descent = Descent.start(theta)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
+    descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
+    # A step that went too far is taken back: the curve shows where the descent stood.
+    descent.losses = [np.minimum.accumulate(losses).tolist() for losses in descent.losses]
+    return descent
+
+
+def _truncated_newton(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    theta: Floats,
+    preconditioner: Preconditioner | None,
     *,
     tol: float,
     max_iter: int,
     thorough: bool = False,
 ) -> tuple[Descent, TruncatedNewton]:
-    """The descent from theta, and the update rule with the problems that were left at its end."""
+    """The descent from theta by Newton steps, with a preconditioner that is built, or a new one."""
     descent = Descent.start(theta)
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    preconditioner = choose_preconditioner(objective, penalty)
-    newton = TruncatedNewton(objective, penalty, preconditioner, tol=tol, thorough=thorough)
+    newton = TruncatedNewton(
+        objective,
+        penalty,
+        choose_preconditioner(objective, penalty, shared=False) if preconditioner is None else preconditioner,
+        tol=tol,
+        is_built=preconditioner is not None,
+        thorough=thorough,
+    )
     descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
 
 
-def _sample_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, Floats] | None:
-    """Where there are many more rows than parameters: W and b of the optimum on an evenly drawn part of the rows.
+def _joined(first: Descent, second: Descent) -> Descent:
+    """One descent of two, the second from where the first ended."""
+    losses = [a + b for a, b in zip(first.losses, second.losses, strict=True)]
+    return Descent(second.params, first.n_iter + second.n_iter, losses, second.finished)
 
-    It is solved about as well as a sample of its size can tell, and itself starts from a smaller sample's optimum, so
-    that all of X is read only for the last digits.
+
+def _coarse_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, Floats] | None:
+    """W and b near the optimum of all rows, where that is cheap: from a sample of many rows, or from merged problems.
+
+    The coarse problem is solved about as well as its data can tell, and itself starts from a coarser one, so that all
+    of X is read, and all problems are solved, only for the last digits.
     """
     n_parameters = rows.n_columns * problems.n_score_rows
-    n_sample = min(rows.n_rows // _SAMPLE_RATIO, _SAMPLE_MAX_ELEMENTS // rows.n_columns)
-    if n_sample < _SAMPLE_ROWS_PER_PARAMETER * n_parameters or n_sample * n_parameters < _SAMPLE_MIN_ELEMENTS:
-        return None
-    indices = even_sample(rows.n_rows, n_sample)
-    sample = problems.take(indices)
-    if sample is None:
-        return None
-    with rows.sampled(indices) as part:
-        start = _sample_optimum(sample, part)
-        columns = Columns.scaled(part, intercept=problems.fit_intercept, centred=problems.free_bias)
-        theta = sample.start(columns) if start is None else columns.from_model(*start)
-        tol = 0.1 * n_parameters / n_sample
-        descent, _ = _descend_newton(sample, part, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
-        return columns.to_model(descent.params) if descent.finished.all() else None
+    n_sample = n_sampled_rows(rows.n_rows, n_parameters)
+    if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
+        indices = even_sample(rows.n_rows, n_sample)
+        sample = problems.take(indices)
+        if sample is not None:
+            with rows.sampled(indices) as part:
+                return _rough_optimum(sample, part, 0.1 * n_parameters / n_sample)
+    merged, member_of = problems.merged()
+    if len(merged.lambd) < len(problems.lambd):
+        optimum = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
+        return None if optimum is None else (optimum[0][member_of], optimum[1][member_of])
+    return None
+
+
+def _rough_optimum(problems: LinearProblems, rows: RowBlocks, tol: float) -> tuple[Floats, Floats] | None:
+    """W and b within about tol of the optimum, or None where there may be none."""
+    columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
+    start = _coarse_optimum(problems, rows)
+    theta = problems.start(columns) if start is None else columns.from_model(*start)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    preconditioner = choose_preconditioner(objective, penalty, shared=start is not None)
+    if preconditioner.exact or preconditioner.rough:
+        descent, _ = _truncated_newton(problems, rows, columns, theta, None, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+    else:
+        descent = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+    return columns.to_model(descent.params) if descent.finished.all() else None
 
 
 def _solve_in_row_space(
@@ -221,7 +295,7 @@ def _solve_in_row_space(
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
     with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
         columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
-        descent, _ = _descend_newton(problems, reduced, columns, problems.start(columns), tol=tol, max_iter=max_iter)
+        descent, _ = _minimize(problems, reduced, columns, None, tol=tol, max_iter=max_iter)
     z = descent.params[..., : len(sigma)]
     combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
 

@@ -1,0 +1,133 @@
+"""Limited-memory BFGS in the metric of a preconditioner: one pass over X per step, for P problems side by side.
+
+Nocedal (1980), https://doi.org/10.1090/S0025-5718-1980-0572855-7.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import LinearObjective
+from .penalties import L2
+from .preconditioners import Preconditioner
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_ARMIJO = 1e-4
+_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
+_SMALLEST_LENGTH = 1e-3
+_MEMORY = 5
+
+NEAR, LOST = 1, 2
+
+
+class QuasiNewton:
+    """theta := theta + t s with s = -B g; B is M^-1 corrected by the last steps and their changes of the gradient.
+
+    The next gradient shows whether a step was good; a problem that went too far goes back a part of it. A problem is
+    near when its decrement (1/2) g^T B g is at most `tol`; that step is still made, and not judged. It is lost when no
+    step helps.
+    """
+
+    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
+        self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
+        self.tol = tol
+        self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
+        self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
+        self.length = np.ones(objective.n_problems)
+        self.point: Floats = np.empty(0)  # the last good params, with their gradient, J, step and slope along it
+        self.gradient: Floats = self.point
+        self.J: Floats = self.point
+        self.s: Floats = self.point
+        self.slope: Floats = self.point
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,). The loop tells objective and penalty itself."""
+        self.pairs = [(s[mask], y[mask], rho[mask]) for s, y, rho in self.pairs]
+        for name in ("problems", "length", "point", "gradient", "J", "s", "slope"):
+            setattr(self, name, getattr(self, name)[mask])
+
+    def step(self, params: Floats, gradient: Floats) -> None:
+        """Judge the step that led to params (P, K, D), and make the next one, in place."""
+        assert self.objective.value is not None
+        J = self.objective.value + self.penalty.value(params)
+        if not self.point.size:
+            self.preconditioner.build(self.objective, self.penalty, params)
+            self.point, self.gradient, self.J = params.copy(), gradient, J
+            self._aim(np.ones(len(params), dtype=bool))
+        else:
+            good = self._judge(J, gradient)
+            self._remember(gradient, good)
+            self.point[good], self.gradient[good], self.J[good] = params[good], gradient[good], J[good]
+            self._aim(good)
+        params[...] = self.point + _per_problem(self.length) * self.s
+
+    def _judge(self, J: Floats, gradient: Floats) -> Mask:
+        """Which steps lowered J enough; the others are shortened to where the slope along them seems to be 0."""
+        slope = _dot(gradient, self.s)
+        # Where J no longer resolves the descent, its slope along the step has to have fallen.
+        unresolved = (-self.slope <= _RESOLUTION * self.J) & (np.abs(slope) <= -self.slope)
+        good = (J <= self.J + _ARMIJO * self.length * self.slope) | unresolved
+        zero_at = self.slope / (self.slope - slope)
+        shorter = np.where(np.isfinite(zero_at), np.clip(zero_at, 0.1, 0.5), 0.1)
+        self.length = np.where(good, self.length, self.length * shorter)
+        return good
+
+    def _remember(self, gradient: Floats, good: Mask) -> None:
+        """Take in the pair of the step just made."""
+        s, y = _per_problem(self.length) * self.s, gradient - self.gradient
+        sy = _dot(s, y)
+        usable = good & (sy > 0)
+        self.pairs.append((s, np.where(_per_problem(usable), y, 0.0), np.where(usable, 1 / sy, 0.0)))
+        del self.pairs[:-_MEMORY]
+
+    def _aim(self, good: Mask) -> None:
+        """A new step for the problems that stand at a new point."""
+        if not good.any():
+            return
+        direction = -self._apply_inverse(self.gradient)
+        slope = _dot(self.gradient, direction)
+        if good.all():
+            self.s, self.slope, self.length = direction, slope, np.ones_like(slope)
+        else:
+            self.s[good], self.slope[good], self.length[good] = direction[good], slope[good], 1.0
+
+    def _apply_inverse(self, gradient: Floats) -> Floats:
+        """B g by the two-loop recursion, (P, K, D)."""
+        q = gradient
+        alphas = []
+        for s, y, rho in reversed(self.pairs):
+            alphas.append(rho * _dot(s, q))
+            q = q - _per_problem(alphas[-1]) * y
+        r = self.preconditioner.solve(q, self.problems)
+        for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
+            r = r + _per_problem(alpha - rho * _dot(y, r)) * s
+        return r
+
+
+class QuasiNewtonEnd:
+    """Stops the problems that are near, and those that can go no further, where they stood last."""
+
+    def __init__(self, update: QuasiNewton) -> None:
+        self.update = update
+
+    def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
+        update = self.update
+        lost = ~(update.length >= _SMALLEST_LENGTH) | ~(update.slope <= 0)
+        params[lost] = update.point[lost]
+        return np.select([lost, -update.slope <= 2 * update.tol], [LOST, NEAR], 0)
+
+    def keep(self, mask: Mask) -> None:
+        """The update forgets the problems itself."""
+
+
+def _dot(a: Floats, b: Floats) -> Floats:
+    return np.einsum("pkd,pkd->p", a, b)
+
+
+def _per_problem(x: NDArray[Any]) -> NDArray[Any]:
+    return x[:, None, None]
