@@ -4,7 +4,8 @@ from .descent.loop import DivergenceError
 from .l1 import L1LogisticRegression
 from .logistic import L2LogisticRegression
 from .mlp import L2MLPClassifier
+from .search import LambdaSearchCV
 
 __version__ = "0.1.0"
 
-__all__ = ["DivergenceError", "L1LogisticRegression", "L2LogisticRegression", "L2MLPClassifier"]
+__all__ = ["DivergenceError", "L1LogisticRegression", "L2LogisticRegression", "L2MLPClassifier", "LambdaSearchCV"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import Any
 
@@ -22,6 +23,18 @@ from ._training import all_or_nothing, encode_classes, training_weights
 from .descent.rows import RowBlocks
 from .descent.solve import CERTIFIED, LinearFit, LinearProblems
 from .descent.threads import available_threads, one_blas_thread
+
+
+@contextmanager
+def row_blocks(X: Any, n_scores: int) -> Iterator[RowBlocks]:
+    """X as row blocks on the threads the environment allows, with BLAS held to one thread."""
+    working_memory = int(sklearn.get_config()["working_memory"] * 2**20)
+    n_threads = available_threads()
+    with (
+        one_blas_thread(),
+        RowBlocks(X, n_scores=n_scores, working_memory=working_memory, n_threads=n_threads) as rows,
+    ):
+        yield rows
 
 
 class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
@@ -50,37 +63,47 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     ) -> LinearProblems:
         """Solve the one problem of these data and set the fitted attributes, or leave all as it was."""
         with all_or_nothing(self):
-            X, problems = self._problem(X, y, sample_weight, penalize_intercept)
+            X, codes = self._check_X_y(X, y)
+            weights = training_weights(sample_weight, self.class_weight, X, self.classes_, codes)
+            problems = self._problems(X, codes, weights[:, None], np.array([float(self.lambd)]), penalize_intercept)
             start = self._warm_start(problems, X.shape[1])
-            n_threads = available_threads()
-            with one_blas_thread(), self._row_blocks(X, problems, n_threads) as rows:
+            with row_blocks(X, problems.n_score_rows) as rows:
                 fit = solve(problems, rows, tol=self.tol, max_iter=self.max_iter, start=start)
             self._take(fit, X.dtype)
+        if self.verbose:
+            gap = f", certified within {self.dual_gap_:.2g} of the optimum" if self.lambd > 0 else ""
+            print(f"[{type(self).__name__}] {self.n_iter_[0]} iterations, J = {self.loss_curve_[-1]:.10g}{gap}")
         self._warn(fit)
         return problems
 
-    def _problem(
-        self, X: Any, y: Any, sample_weight: ArrayLike | None, penalize_intercept: bool
-    ) -> tuple[Any, LinearProblems]:
-        """Validated X and the one problem to be solved on it."""
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, NDArray[np.intp]]:
+        """Validated X, and y as class codes; sets `classes_`."""
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(y)
         self.classes_, codes = encode_classes(y)
-        weights = training_weights(sample_weight, self.class_weight, X, self.classes_, codes)
+        return X, codes
+
+    def _problems(
+        self,
+        X: Any,
+        codes: NDArray[np.intp],
+        weights: NDArray[np.float64],
+        lambd: NDArray[np.float64],
+        penalize_intercept: bool,
+        column_weight: NDArray[np.float64] | None = None,
+    ) -> LinearProblems:
+        """P problems on the same rows: weights (n_rows, P), lambda (P,)."""
         is_binary = len(self.classes_) == 2
-        return X, LinearProblems(
+        return LinearProblems(
             target=(1.0 - 2.0 * codes)[:, None, None] if is_binary else codes[:, None],
             n_score_rows=1 if is_binary else len(self.classes_),
-            weights=weights[:, None],
-            lambd=np.array([float(self.lambd)]),
+            weights=weights,
+            lambd=lambd,
             fit_intercept=self.fit_intercept,
             penalize_intercept=penalize_intercept,
             dtype=X.dtype,
+            column_weight=column_weight,
         )
-
-    def _row_blocks(self, X: Any, problems: LinearProblems, n_threads: int) -> RowBlocks:
-        working_memory = int(sklearn.get_config()["working_memory"] * 2**20)
-        return RowBlocks(X, n_scores=problems.n_score_rows, working_memory=working_memory, n_threads=n_threads)
 
     def _warm_start(self, problems: LinearProblems, n_features: int) -> Any:
         """Weights and biases of the fit before, where they suit the data."""
@@ -91,38 +114,35 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         bias = np.broadcast_to(self.intercept_, problems.n_score_rows)
         return coef.astype(np.float64)[None], bias.astype(np.float64)[None]
 
-    def _take(self, fit: LinearFit, dtype: Any) -> None:
-        """The one problem's fit as fitted attributes."""
+    def _take(self, fit: LinearFit, dtype: Any, p: int = 0) -> None:
+        """Problem p's fit as fitted attributes."""
         with np.errstate(over="ignore"):
-            coef, intercept = fit.W[0].astype(dtype), fit.b[0].astype(dtype)
+            coef, intercept = fit.W[p].astype(dtype), fit.b[p].astype(dtype)
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             raise ValueError(
-                f"The fitted weights do not fit into {np.dtype(dtype)}: the largest is {np.abs(fit.W).max():.3g}. "
+                f"The fitted weights do not fit into {np.dtype(dtype)}: the largest is {np.abs(fit.W[p]).max():.3g}. "
                 "Scale X (StandardScaler), or pass X as float64."
             )
         self.coef_, self.intercept_ = coef, intercept
-        self.n_iter_ = fit.n_iter.astype(np.int32)
-        self.loss_curve_ = fit.losses[0]
+        self.n_iter_ = fit.n_iter[p : p + 1].astype(np.int32)
+        self.loss_curve_ = fit.losses[p]
         self.__dict__.pop("dual_gap_", None)
         if self.lambd > 0:
-            self.dual_gap_ = float(fit.dual_gap[0])
-        if self.verbose:
-            gap = f", certified within {self.dual_gap_:.2g} of the optimum" if self.lambd > 0 else ""
-            print(f"[{type(self).__name__}] {fit.n_iter[0]} iterations, J = {fit.losses[0][-1]:.10g}{gap}")
+            self.dual_gap_ = float(fit.dual_gap[p])
 
-    def _warn(self, fit: LinearFit) -> None:
-        """A ConvergenceWarning where the fit is not the optimum."""
-        if fit.separable[0]:
+    def _warn(self, fit: LinearFit, p: int = 0) -> None:
+        """A ConvergenceWarning where the fit of problem p is not the optimum."""
+        if fit.separable[p]:
             warnings.warn(
                 "lambd=0 and the classes are separable: the loss has no minimum, the weights grow without bound and "
-                f"were stopped at ||W|| = {np.linalg.norm(fit.W[0]):.3g}. Set lambd > 0.",
+                f"were stopped at ||W|| = {np.linalg.norm(fit.W[p]):.3g}. Set lambd > 0.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        elif not fit.converged[0] and not fit.dual_gap[0] <= CERTIFIED:
-            bound = f"J may lie up to {fit.dual_gap[0]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
+        elif not fit.converged[p] and not fit.dual_gap[p] <= CERTIFIED:
+            bound = f"J may lie up to {fit.dual_gap[p]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
             warnings.warn(
-                f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[0]} iterations "
+                f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[p]} iterations "
                 f"(max_iter={self.max_iter}); {bound}. Raise max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=5,

@@ -1,0 +1,1 @@
+"""What LambdaSearchCV is made of."""

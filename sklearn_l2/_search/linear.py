@@ -1,0 +1,292 @@
+"""L2LogisticRegression over folds and lambdas: all problems that share X are solved as one batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import sklearn
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import validate_data
+
+from .._linear import row_blocks
+from .._sklearn import _safe_indexing
+from .._training import training_weights
+from ..descent.rows import RowBlocks, multiply
+from ..descent.solve import LinearFit, LinearProblems, solve_newton
+from ..logistic import L2LogisticRegression
+from .candidates import Group, last_step
+from .fits import Figures, Fits, Unfitted
+from .folds import Fold, join, last_step_params, prepare, unfitted_transformers
+from .parallel import in_parallel
+from .scalers import only_scalers, scale_and_shift
+from .scoring import RowFigures, class_codes, wrong_classes
+
+Floats = NDArray[np.floating]
+Indices = NDArray[np.intp]
+
+_MATRICES_PER_PROBLEM = 8  # of n_rows float64 each, for every row of scores, while a batch is solved
+
+
+def fit_group(
+    group: Group, folds: Sequence[Fold], *, train_rows: bool, n_jobs: Any, pre_dispatch: Any
+) -> Iterator[Fits | Unfitted]:
+    """Fit all lambdas on all folds; `train_rows` asks for the figures of every training row."""
+    together = _together(group, folds)
+    if together is not None:
+        yield from together.solve(train_rows)
+        done = {part.fold.number for part in together.parts}
+        folds = [fold for fold in folds if fold.number not in done]
+    calls = [(group, fold, train_rows) for fold in folds]
+    for outcome in in_parallel(_fit_alone, calls, n_jobs=n_jobs, pre_dispatch=pre_dispatch):
+        yield from outcome
+
+
+def _fit_alone(group: Group, fold: Fold, train_rows: bool) -> list[Fits | Unfitted]:
+    batch = _alone(group, fold)
+    if batch is None:
+        return [Unfitted(fold.number, np.arange(len(group.lambds)))]
+    return list(batch.solve(train_rows))
+
+
+@dataclass
+class _Part:
+    """A fold in a batch. Its last step sees the columns X * scale + shift of the batch's X.
+
+    `weights` (n,) are the rows' s_i there, `plain_weights` those without class weights; `rows` picks the rows that are
+    trained on, as often as they are.
+    """
+
+    fold: Fold
+    rows: Any
+    weights: Floats
+    plain_weights: Floats
+    transformers: Pipeline | None
+    scale: Floats | None = None
+    shift: Floats | None = None
+
+
+@dataclass
+class _Batch:
+    """Problems on the rows X (n, d) with class codes (n,): all lambdas of a group on some folds."""
+
+    group: Group
+    model: L2LogisticRegression
+    X: Any
+    codes: Indices
+    parts: list[_Part]
+    is_transformed: bool  # whether X is what the transformers gave
+
+    @property
+    def n_scores(self) -> int:
+        n_classes = len(self.model.classes_)
+        return 1 if n_classes == 2 else n_classes
+
+    def solve(self, train_rows: bool) -> Iterator[Fits | Unfitted]:
+        """In as many pieces as working memory demands: some lambdas on all folds, or one lambda on some folds."""
+        bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
+        most = max(1, int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem))
+        n_lambdas, n_parts = len(self.group.lambds), len(self.parts)
+        step, part_step = max(1, most // n_parts), min(most, n_parts)
+        for a in range(0, n_lambdas, step):
+            for f in range(0, n_parts, part_step):
+                yield from self._solve(
+                    np.arange(a, min(a + step, n_lambdas)), self.parts[f : f + part_step], train_rows
+                )
+
+    def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
+        L = len(lambdas)
+        scale = None if parts[0].scale is None else np.repeat([part.scale for part in parts], L, axis=0)
+        start = time.perf_counter()
+        problems = self.model._problems(
+            self.X,
+            self.codes,
+            np.repeat(np.stack([part.weights for part in parts], axis=1), L, axis=1),
+            np.tile(self.group.lambds[lambdas], len(parts)),
+            self.model.penalize_intercept,
+            column_weight=None if scale is None else scale**-2.0,
+        )
+        with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
+            fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter)
+            scores = _scores(rows, fit.W, fit.b)
+        seconds = (time.perf_counter() - start) / len(problems.lambd)
+        for i, part in enumerate(parts):
+            yield self._fits(lambdas, part, problems, fit, i * L, scores, seconds, train_rows)
+
+    def _fits(
+        self,
+        lambdas: Indices,
+        part: _Part,
+        problems: LinearProblems,
+        fit: LinearFit,
+        first: int,
+        scores: Floats,
+        seconds: float,
+        train_rows: bool,
+    ) -> Fits | Unfitted:
+        mine = slice(first, first + len(lambdas))
+        own = LinearFit(**{name: value[mine] for name, value in vars(fit).items()})
+        models = _Models(self, part, lambdas, _for_last_step(own, part))
+        if not models.fit_into(self.X.dtype):
+            return Unfitted(part.fold.number, lambdas)
+        models.warn()
+        scores = scores[:, mine].astype(self.X.dtype, copy=False)
+        train = RowFigures.of_scores(scores[part.rows], self.codes[part.rows]) if train_rows else None
+        test = self._test_figures(part, own, scores)
+        figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, test)
+        return Fits(part.fold.number, lambdas, seconds, models, test, train, figures)
+
+    def _test_figures(self, part: _Part, fit: LinearFit, scores: Floats) -> RowFigures | None:
+        """Figures of the rows to score on; None where there is something about them that is for the scorer to say."""
+        fold = part.fold
+        if fold.test is not None and not self.is_transformed:
+            return RowFigures.of_scores(scores[fold.test], self.codes[fold.test])
+        try:
+            test = fold.testing()
+            codes = class_codes(self.model.classes_, test.y)
+            X = part.transformers.transform(test.X) if self.is_transformed and part.transformers else test.X
+            X = validate_data(self.model, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        except Exception:
+            return None
+        with row_blocks(X, scores.shape[1] * scores.shape[2]) as rows:
+            scores = _scores(rows, fit.W, fit.b).astype(self.X.dtype, copy=False)
+        return RowFigures.of_scores(scores, codes)
+
+    def _figures(
+        self, part: _Part, problems: LinearProblems, mine: slice, fit: LinearFit, scores: Floats, test: RowFigures
+    ) -> Figures:
+        norm = np.linalg.norm(fit.W.reshape(len(fit.W), -1), axis=1)
+        weights = part.plain_weights / part.plain_weights.sum()
+        if self.model.class_weight is None:
+            squares = norm**2 + (problems.penalize_intercept and np.sum(fit.b**2, axis=1))
+            J = np.array([losses[-1] for losses in fit.losses])
+            train_loss = J - problems.lambd[mine] / (2 * problems.m[mine]) * squares
+        else:
+            train_loss = weights @ RowFigures.of_scores(scores, self.codes).losses
+        return Figures(
+            m=float(problems.m[mine][0]),
+            norm=norm,
+            train_loss=train_loss,
+            train_error=weights @ wrong_classes(scores, self.codes),
+            dev_loss=np.average(test.losses, axis=0, weights=part.fold.test_weight()),
+            dev_error=np.average(test.wrong, axis=0, weights=part.fold.test_weight()),
+        )
+
+
+@dataclass
+class _Models:
+    """Fitted estimators of some lambdas on a fold, each made when it is asked for."""
+
+    batch: _Batch
+    part: _Part
+    lambdas: Indices
+    fit: LinearFit
+
+    def __call__(self, i: int) -> Any:
+        return self._build(i)[0]
+
+    def _build(self, i: int) -> tuple[Any, L2LogisticRegression]:
+        transformers = self.part.transformers
+        estimator = self.batch.group.with_lambd(int(self.lambdas[i]))
+        model = last_step(estimator)
+        if transformers is None or self.batch.is_transformed:
+            vars(model).update({name: value for name, value in vars(self.batch.model).items() if name.endswith("_in_")})
+        else:
+            row = transformers.transform(_safe_indexing(self.part.fold.X, [0]))
+            validate_data(model, row, skip_check_array=True)
+        model.classes_ = self.batch.model.classes_
+        model._take(self.fit, self.batch.X.dtype, i)
+        return join(estimator, transformers, model), model
+
+    def fit_into(self, dtype: Any) -> bool:
+        """Whether all weights are finite in the precision of X."""
+        with np.errstate(over="ignore"):
+            return all(np.isfinite(a.astype(dtype)).all() for a in (self.fit.W, self.fit.b))
+
+    def warn(self) -> None:
+        """Give the warnings that these fits would give one by one."""
+        for i in np.flatnonzero(self.fit.separable | ~self.fit.converged).tolist():
+            self._build(i)[1]._warn(self.fit, i)
+
+
+def _scores(rows: RowBlocks, W: Floats, b: Floats) -> Floats:
+    """X W + b for W (P, K, d) and b (P, K): (n, P, K)."""
+    factor = np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T)
+    scores = np.empty((rows.n_rows, factor.shape[1]))
+
+    def times(block: Any, at: slice) -> None:
+        np.add(multiply(block, factor), b.reshape(-1), out=scores[at])
+
+    rows.sum_blocks(times)
+    return scores.reshape(-1, *b.shape)
+
+
+def _for_last_step(fit: LinearFit, part: _Part) -> LinearFit:
+    """The same models for the columns that the last step sees."""
+    if part.scale is None or part.shift is None:
+        return fit
+    W = fit.W / part.scale
+    return replace(fit, W=W, b=fit.b - W @ part.shift)
+
+
+def _together(group: Group, folds: Sequence[Fold]) -> _Batch | None:
+    """The batch of all folds that have every class, where they share X but for shifts and scales of its columns."""
+    model = clone(last_step(group.estimator))
+    transformers = unfitted_transformers(group.estimator)
+    if transformers is not None and not (
+        only_scalers(transformers) and model.fit_intercept and not model.penalize_intercept
+    ):
+        return None
+    try:
+        X, codes = model._check_X_y(folds[0].X, folds[0].y)
+    except Exception:  # the fit on each fold will say what is wrong, if it has those rows
+        return None
+    if transformers is not None and sp.issparse(X):
+        return None
+    parts = [_part_of_shared_rows(group, model, X, codes, fold) for fold in folds]
+    usable = [part for part in parts if part is not None]
+    return _Batch(group, model, X, codes, usable, is_transformed=False) if usable else None
+
+
+def _part_of_shared_rows(group: Group, model: L2LogisticRegression, X: Any, codes: Indices, fold: Fold) -> _Part | None:
+    n, train = X.shape[0], fold.train
+    own_codes = codes[train]
+    if not np.bincount(own_codes, minlength=len(model.classes_)).all():
+        return None
+    given = last_step_params(group.estimator, fold.fit_params).get("sample_weight")
+    given = None if given is None else np.asarray(given)[train]
+    transformers = unfitted_transformers(group.estimator)
+    scale = shift = None
+    try:
+        s = training_weights(given, model.class_weight, own_codes, model.classes_, own_codes)
+        if transformers is not None:
+            rows = fold.training()
+            scale, shift = scale_and_shift(transformers.fit(rows.X, rows.y), X.shape[1])
+            if not (np.isfinite(scale**-2.0).all() and (scale**-2.0 > 0).all()):
+                return None
+    except Exception:
+        return None
+    weights = np.bincount(train, weights=s, minlength=n).astype(float)
+    plain = weights if model.class_weight is None else np.bincount(train, weights=given, minlength=n).astype(float)
+    return _Part(fold, train, weights, plain, transformers, scale, shift)
+
+
+def _alone(group: Group, fold: Fold) -> _Batch | None:
+    """The batch of one fold, on its own training rows after its own transformers."""
+    model = clone(last_step(group.estimator))
+    try:
+        prepared = prepare(group.estimator, fold)
+        X, codes = model._check_X_y(prepared.X, prepared.y)
+        s = training_weights(prepared.sample_weight, model.class_weight, X, model.classes_, codes)
+    except Exception:  # the fits one by one will say what is wrong
+        return None
+    given = prepared.sample_weight
+    plain = np.ones(len(s)) if given is None else np.asarray(given, dtype=np.float64)
+    part = _Part(fold, slice(None), s, plain, prepared.transformers)
+    return _Batch(group, model, X, codes, [part], is_transformed=True)

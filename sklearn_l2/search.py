@@ -1,0 +1,288 @@
+"""LambdaSearchCV."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any, ClassVar
+
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
+from sklearn.utils.metadata_routing import MetadataRouter
+from sklearn.utils.validation import indexable
+
+from ._search.candidates import full_grid, group_candidates
+from ._search.folds import DevSet, Fold, cross_validation_folds, dev_fold, only_weights_for_the_last_step
+from ._search.run import Run, batch_fit
+from ._search.scoring import Scoring
+from ._sklearn import _check_method_params, _fit_context, finish_outcomes, has_callbacks, scorers_by_name
+
+
+class LambdaSearchCV(GridSearchCV):
+    r"""Search for the best `lambd` by cross-validation or on a dev set, all folds and lambdas as one batch.
+
+    A :class:`~sklearn.model_selection.GridSearchCV` in all else: its parameters, attributes and results. Candidates
+    that differ in `lambd` only and end in an :class:`L2LogisticRegression`, bare or as the last step of a Pipeline, are
+    P problems that share X [1]_: each has a lambda and row weights of its own, which are how often the row stands in
+    the fold's training set, times its sample weight and class weight. Problem p minimizes
+
+    .. math:: J_p = \frac{1}{m_p} \sum_i s_{ip} \mathcal{L}(\hat y_i, y_i) + \frac{\lambda_p}{2 m_p} \|W\|_2^2
+
+    so that every product with X serves all problems at once. A Pipeline's earlier steps are fitted once per fold. All
+    other candidates are fitted one by one as GridSearchCV does it, L1LogisticRegression from large to small lambda,
+    each fit starting from the one before.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Any estimator that GridSearchCV takes.
+    param_grid : sequence of float, dict or list of dicts, default=(0, 0.01, 0.1, 1, 10, 100)
+        The lambdas, whose parameter is found by itself (`lambd`, `l2logisticregression__lambd`, ...); or a grid as in
+        GridSearchCV.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in GridSearchCV. None, "accuracy" and "neg_log_loss" are computed for all problems at once.
+    n_jobs : int, default=None
+        Processes for what is not one batch: candidates that are fitted one by one, and folds with transformers of
+        their own. A batch uses the threads that the environment allows.
+    refit : bool, str or callable, default=True
+        As in GridSearchCV; :func:`one_standard_error` is such a callable.
+    cv : int, cross-validation generator or iterable, default=None
+        As in GridSearchCV. It must be None where a dev set is given to `fit`.
+    verbose : int, default=0
+        Prints how many candidates were batched where it is not 0.
+    pre_dispatch : int or str, default="2*n_jobs"
+        As in GridSearchCV.
+    error_score : "raise" or float, default=nan
+        As in GridSearchCV.
+    return_train_score : bool, default=False
+        As in GridSearchCV.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarrays
+        As in GridSearchCV; the fit time of a batch is shared out among its fits.
+    best_estimator_ : estimator
+        Refitted on all of X; with a dev set it is the model that was scored.
+    best_score_ : float
+    best_params_ : dict
+    best_index_ : int
+    scorer_ : callable or dict
+    n_splits_ : int
+        1 with a dev set.
+    refit_time_ : float
+        Seconds of the refit; 0 with a dev set, where nothing is fitted again.
+    multimetric_ : bool
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where X has string column names.
+
+    See Also
+    --------
+    L2LogisticRegression : The classifier whose lambd axis is one batch.
+
+    References
+    ----------
+    .. [1] B. Conroy and P. Sajda, Fast, exact model selection and permutation testing for l2-regularized logistic
+       regression, AISTATS (2012), https://www.ncbi.nlm.nih.gov/pmc/articles/PMC3875235/.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
+    >>> search = LambdaSearchCV(pipeline, (0.01, 0.1, 1, 10, 100), scoring="neg_log_loss").fit(X, y)
+    >>> search.best_params_
+    {'l2logisticregression__lambd': 1}
+    >>> round(float(search.best_score_), 3)
+    -0.081
+
+    A dev set of one's own, on which nothing is trained:
+
+    >>> search.fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:]).n_splits_
+    1
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **GridSearchCV._parameter_constraints,
+        "param_grid": [dict, "array-like"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any = (0, 0.01, 0.1, 1, 10, 100),
+        *,
+        scoring: Any = None,
+        n_jobs: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        error_score: Any = float("nan"),
+        return_train_score: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator,
+            param_grid,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+        **params: Any,
+    ) -> LambdaSearchCV:
+        """Fit and score all candidates, and refit the best.
+
+        Ctrl-C leaves in `cv_results_` the candidates that had been scored on all folds by then.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,), default=None
+            Target.
+        X_val, y_val : as X and y, default=None
+            A dev set: candidates are trained on X and y, scored on it, and the best of these very models is kept. A
+            Pipeline's steps are fitted on X only; a network follows its loss on the dev set.
+        sample_weight_val : array-like, default=None
+            Row weights of the dev set's scores.
+        **params : dict
+            As in GridSearchCV, for example `groups` or `sample_weight`.
+
+        Returns
+        -------
+        self : LambdaSearchCV
+
+        Raises
+        ------
+        TypeError
+            For a sequence of lambdas where the estimator has no parameter `lambd`.
+        ValueError
+            For one where it has several, for half a dev set or one beside `cv`, and as GridSearchCV.
+        """
+        dev = self._check_dev_set(X_val, y_val, sample_weight_val)
+        grid = full_grid(self.estimator, self.param_grid)
+        candidates = list(ParameterGrid(grid))
+        groups, others = group_candidates(self.estimator, candidates, lambda model: batch_fit(model) is not None)
+        if not groups and dev is None and grid is self.param_grid:
+            return super().fit(X, y, **params)
+
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params)
+        routed = self._get_routed_params_for_fit(params)
+        folds = self._folds(X, y, dev, routed)
+        fit_params = routed.estimator.fit
+        if not all(only_weights_for_the_last_step(group.estimator, fit_params) for group in groups):
+            groups, others = [], list(range(len(candidates)))
+        if has_callbacks(self):
+            warnings.warn("Callbacks are not called where candidates are fitted in batches.", stacklevel=3)
+        if self.verbose > 0:
+            n_batched = len(candidates) - len(others)
+            print(
+                f"Fitting {len(folds)} folds for each of {len(candidates)} candidates: {n_batched} in batches, "
+                f"{len(others)} one by one"
+            )
+        scoring = Scoring(scorers, self.error_score, self.return_train_score)
+        run = Run(clone(self.estimator), candidates, folds, scoring, self.n_jobs, self.pre_dispatch)
+        try:
+            run.fit(groups, others)
+        except KeyboardInterrupt:
+            done = run.finished()
+            if done:
+                self.cv_results_ = self._results(run, done)
+            raise
+        self.cv_results_ = self._results(run, range(len(candidates)))
+        self._choose(run, refit_metric, X, y, fit_params)
+        self.scorer_ = scorers_by_name(scorers) or scorers
+        return self
+
+    def _check_dev_set(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> DevSet | None:
+        if X_val is None and y_val is None and sample_weight_val is None:
+            return None
+        if X_val is None or y_val is None:
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"A dev set is X_val and y_val together; {missing} is missing.")
+        if self.cv is not None:
+            raise ValueError(
+                f"X_val is the dev set that candidates are scored on, so there is nothing to split for cv={self.cv!r}. "
+                "Leave cv at None, or leave X_val and y_val out."
+            )
+        X_val, y_val, sample_weight_val = indexable(X_val, y_val, sample_weight_val)
+        score_params: dict[str, Any] = {}
+        if sample_weight_val is not None:
+            score_params = self._get_routed_params_for_fit({"sample_weight": sample_weight_val}).scorer.score
+        return DevSet(X_val, y_val, sample_weight_val, dict(score_params))
+
+    def _folds(self, X: Any, y: Any, dev: DevSet | None, routed: Any) -> list[Fold]:
+        fit_params, score_params = routed.estimator.fit, routed.scorer.score
+        if dev is not None:
+            self.n_splits_ = 1
+            return [dev_fold(X, y, dev, fit_params, score_params)]
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
+        folds = cross_validation_folds(X, y, cv.split(X, y, **routed.splitter.split), fit_params, score_params)
+        if len(folds) != self.n_splits_ or not folds:
+            raise ValueError(
+                f"cv.split gave {len(folds)} splits where cv.get_n_splits says {self.n_splits_}; they must be equal "
+                "and at least 1."
+            )
+        return folds
+
+    def _results(self, run: Run, done: Any) -> dict[str, Any]:
+        """`cv_results_` of some candidates, which have been scored on all folds."""
+        outcomes = [run.outcomes[candidate, fold.number] for candidate in done for fold in run.folds]
+        finish_outcomes(outcomes, self.scoring, self.error_score)
+        self.multimetric_ = isinstance(outcomes[0]["test_scores"], dict)
+        return self._format_results([run.candidates[candidate] for candidate in done], len(run.folds), outcomes)
+
+    def _choose(self, run: Run, refit_metric: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
+        """Set `best_*` from `cv_results_`, and the best estimator where `refit` asks for it."""
+        results = self.cv_results_
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(run.outcomes[0, 0]["test_scores"])
+            refit_metric = self.refit
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            self.best_params_ = results["params"][self.best_index_]
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+        if not self.refit:
+            return
+        start = time.time()
+        if run.folds[0].dev is not None:
+            self.best_estimator_ = run.model(self.best_index_)
+            self.refit_time_ = 0.0
+        else:
+            self.best_estimator_ = clone(run.estimator).set_params(**clone(self.best_params_, safe=False))
+            self.best_estimator_.fit(X, *([] if y is None else [y]), **fit_params)
+            self.refit_time_ = time.time() - start
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Get the metadata routing of this search, whose `fit` itself may ask for a dev set.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        return super().get_metadata_routing().add_self_request(self)
