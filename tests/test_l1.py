@@ -17,8 +17,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_l2.descent import working_set
-from sklearn_l2.descent.quadratic import minimize_quadratic
+from sklearn_l2.descent import proximal, working_set
+from sklearn_l2.descent.quadratic import Minimum, minimize_quadratic
 from sklearn_l2.descent.rows import RowBlocks
 from sklearn_l2.descent.solve import LinearProblems
 from sklearn_l2.descent.solve_l1 import solve_proximal_newton
@@ -389,6 +389,28 @@ def test_any_finite_data_give_finite_weights(seed, n_classes, lambd, fit_interce
     assert np.all(np.diff(model.loss_curve_) <= 1e-12)
     assert model.coef_[:, -1].tolist() == [0.0] * len(model.coef_)
     assert not (fit_intercept and model.coef_[:, -2].any())
+
+
+@pytest.mark.parametrize("seed", [72, 90])
+def test_linearly_dependent_columns(seed):
+    """With these data a step along a flat direction of the model drowns in rounding on the way."""
+    rng = np.random.default_rng(seed)
+    n, k, r = rng.integers(40, 200), rng.integers(5, 40), rng.integers(2, 60)
+    A = rng.standard_normal((n, k))
+    X = np.hstack([A, A @ rng.standard_normal((k, r)), rng.standard_normal((n, 20))])
+    y = A @ rng.standard_normal(k) + 3 * rng.standard_normal(n) > 0
+    y[:2] = False, True
+    model = L1LogisticRegression(0.03, fit_intercept=False).fit(X, y)
+    assert model.dual_gap_ <= 1e-10
+
+
+def test_no_step_found_is_no_convergence(monkeypatch):
+    def no_step(hessian, gradient, threshold, start, *, accuracy, ridge):
+        return Minimum(start, ridge, settled=False)
+
+    monkeypatch.setattr(proximal, "minimize_quadratic", no_step)
+    with pytest.warns(ConvergenceWarning, match="did not converge"):
+        L1LogisticRegression().fit(*load_breast_cancer(return_X_y=True))
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 2))

@@ -18,7 +18,8 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-_LEAST_LIMIT = 100  # coordinates that may enter at once, or as many as there are
+_LEAST_LIMIT = 100  # coordinates that may enter at once, or a share of those that are in play
+_GROWTH, _DENSE_GROWTH = 1.0, 0.5  # a dense Hessian costs the square of its size
 _SPARE_COLUMNS = 1.25
 _MANY_ENTERING, _CAUTIOUS_RIDGE = 20, 1e-2
 _ACCURACY = 0.1
@@ -89,8 +90,9 @@ class ProximalNewton:
         length[slope > 0] = 0.0
         params += length[:, None, None] * s
         self.objective.move(change, length, value if (slope <= 0).all() else None)
-        self.converged = small & (decrement <= self.tol) & (settled | (decrement <= _NEGLIGIBLE * self.tol))
-        self.stalled = length == 0
+        negligible = (decrement <= _NEGLIGIBLE * self.tol) & (slope < 0)  # slope 0: no step was found
+        self.converged = small & (decrement <= self.tol) & (settled | negligible)
+        self.stalled = (length == 0) | (slope == 0)
 
     def _in_play(self, theta: Floats, threshold: Floats, pull: Floats) -> tuple[Mask, bool]:
         """Which coordinates (K, D) of one problem the model covers, and whether these are all that should move.
@@ -99,7 +101,8 @@ class ProximalNewton:
         """
         in_play = (theta != 0) | (threshold == 0)
         entering = np.flatnonzero(pull)
-        limit = max(_LEAST_LIMIT, int(np.count_nonzero(in_play)))
+        growth = _GROWTH if self.objective.rows.is_sparse else _DENSE_GROWTH
+        limit = max(_LEAST_LIMIT, int(growth * np.count_nonzero(in_play)))
         complete = len(entering) <= limit
         if not complete:
             entering = entering[np.argpartition(-pull.reshape(-1)[entering], limit)[:limit]]

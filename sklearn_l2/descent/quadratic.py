@@ -75,8 +75,10 @@ def minimize_quadratic(
         else:
             ridge /= 1e4 if inside else 3
             ridge = ridge if ridge > _NO_RIDGE else 0.0
-        if rise > 0 or ridge > _LARGEST_RIDGE:
+        if ridge > _LARGEST_RIDGE or (rise > 0 and inside):
             break
+        if rise > 0:  # rounding along a flat direction: the larger ridge shortens it
+            continue
         x += step
         slope += change
         gained -= rise
