@@ -12,33 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .linear import LinearObjective
-from .losses import LogLoss, SoftmaxCrossEntropy
+from .losses import SoftmaxCrossEntropy
 from .penalties import L2
 
 Floats = NDArray[np.floating]
 
+_SMALL_STEP = 1e-6  # of Newton's method: its square is what is left
+
 
 def dual_gap(
-    objective: LinearObjective, penalty: L2, theta: Floats, *, column_weight: Floats | None, free_bias: bool
-) -> tuple[Floats, Floats]:
-    """J (P,) at theta (P, K, D), and the bound on J - J* (P,): infinite where lambda is 0.
+    objective: LinearObjective,
+    penalty: L2,
+    theta: Floats,
+    J: Floats,
+    *,
+    column_weight: Floats | None,
+    free_bias: bool,
+) -> Floats:
+    """The bound on J - J* (P,) at theta (P, K, D), where J is J (P,) and the objective's scores are: inf for lambda 0.
 
-    `column_weight` (P, n_columns) is the weight of w_j^2 in ||W||^2 where it is not one. The objective's scores are
-    taken where they are those of theta.
+    `column_weight` (P, n_columns) is the weight of w_j^2 in ||W||^2 where it is not one.
     """
-    if not objective.scores_are_current:
-        objective.set_scores(objective.compute_scores(theta))
-    scores = objective.scores
-    assert scores is not None
-    J = objective.loss() + penalty.value(theta)
-    excess = np.zeros(len(theta))
+    assert objective.scores is not None
     if free_bias:
         shift = best_bias_shift(objective)
-        objective.set_scores(scores + shift)
+        objective.set_scores(objective.scores + shift)
         theta = theta.copy()
         theta[..., -1] += shift
-        excess = np.maximum(J - objective.loss() - penalty.value(theta), 0.0)
-    _, gradient = objective.gradient(theta)
+    value, gradient = objective.gradient(theta)
+    excess = np.maximum(J - value - penalty.value(theta), 0.0) if free_bias else 0.0
     penalty.add_gradient(theta, gradient)
     n_columns = objective.rows.n_columns
     scale = objective.columns.inverse_scale
@@ -50,7 +52,7 @@ def dual_gap(
             gradient = gradient[..., :n_columns]
         squares = np.einsum("pkd,pkd->p", gradient, gradient)
         bound = excess + penalty.m / (2 * penalty.lambd) * squares
-    return J, np.where(penalty.lambd > 0, np.nan_to_num(bound, nan=np.inf), np.inf)
+    return np.where(penalty.lambd > 0, np.nan_to_num(bound, nan=np.inf), np.inf)
 
 
 def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
@@ -59,14 +61,11 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
     share = objective.share
     shift = np.zeros(objective.scores.shape[1:])
     for _ in range(max_steps):
-        z = objective.scores + shift
         if objective.is_binary:
-            slope = LogLoss.slope(z, objective.target)
-            g = np.einsum("npk,np->pk", slope, share)
-            h = np.einsum("npk,np->pk", np.abs(slope) * (1 - np.abs(slope)), share)
+            g, h = objective.bias_derivatives(shift)
             step = -g / np.maximum(h, np.finfo(float).tiny)
         else:
-            p = SoftmaxCrossEntropy.probabilities(z)
+            p = SoftmaxCrossEntropy.probabilities(objective.scores + shift)
             g = np.einsum("npk,np->pk", SoftmaxCrossEntropy.slope_from_probabilities(p, objective.target), share)
             H = -np.einsum("npk,npl,np->pkl", p, p, share)
             mean = np.einsum("npk,np->pk", p, share)
@@ -78,6 +77,6 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
             step -= step.mean(axis=1, keepdims=True)
         step = np.clip(step, -1, 1)
         shift += step
-        if np.abs(step).max(initial=0.0) <= 1e-9:
+        if np.abs(step).max(initial=0.0) <= _SMALL_STEP:
             break
     return shift

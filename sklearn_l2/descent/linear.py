@@ -84,8 +84,8 @@ class LinearObjective:
     ) -> None:
         self.rows = rows
         self.columns = columns
-        self.target = target
-        self.share = share
+        self.target = target if n_score_rows > 1 else target.astype(rows.dtype, copy=False)
+        self.share = share.astype(rows.dtype, copy=False)
         self.n_score_rows = n_score_rows
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
@@ -93,7 +93,7 @@ class LinearObjective:
         self.scores_are_current = False  # whether they belong to the params of the next gradient
         self.value: Floats | None = None  # data loss (P,) at the current scores, where known
         # Two classes: s/m p (1 - p), (n, P, 1). Softmax: probabilities, (n, P, K).
-        self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows))
+        self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows), dtype=rows.dtype)
 
     @property
     def n_problems(self) -> int:
@@ -122,7 +122,8 @@ class LinearObjective:
     def _to_scores(self, theta: Floats) -> tuple[Floats, Floats]:
         """Right-hand factor (n_columns, P K) and offsets (P K) such that scores = X factor + offsets."""
         W, b = self.columns.to_model(theta)
-        return np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T), b.reshape(-1)
+        factor = np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T, dtype=self.rows.dtype)
+        return factor, b.reshape(-1).astype(self.rows.dtype, copy=False)
 
     def _from_columns(self, products: Floats, sums: Floats, shape: tuple[int, ...]) -> Floats:
         """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
@@ -137,7 +138,7 @@ class LinearObjective:
     def compute_scores(self, theta: Floats) -> Floats:
         """X~ theta, shape (n, P, K)."""
         factor, offset = self._to_scores(theta)
-        scores = np.empty((self.rows.n_rows, *theta.shape[:2]))
+        scores = np.empty((self.rows.n_rows, *theta.shape[:2]), dtype=self.rows.dtype)
 
         def times(block: Any, rows: slice) -> None:
             np.add(_times(block, factor), offset, out=scores[rows].reshape(-1, factor.shape[1]))
@@ -214,6 +215,20 @@ class LinearObjective:
         slope *= share
         return loss
 
+    def bias_derivatives(self, shift: Floats) -> tuple[Floats, Floats]:
+        """Two classes: first two derivatives of the loss in the biases at scores + shift (P, 1); (P, 1) each."""
+        assert self.scores is not None
+        scores = self.scores
+
+        def add(rows: slice, g: Floats, h: Floats) -> None:
+            for part in self._pieces(rows):
+                _, slope, curvature = LogLoss.derivatives(scores[part] + shift, self.target[part])
+                g += np.einsum("np,npk->pk", self.share[part], slope)
+                h += np.einsum("np,npk->pk", self.share[part], curvature)
+
+        g, h = self.rows.sum_rows(add, shift.shape, shift.shape)
+        return g, h
+
     def _weighted_loss(self, z: Floats, rows: slice) -> Floats:
         """Sum over some rows of (s/m) loss at scores z (rows, P, K), (P,)."""
         return np.einsum("np,np->p", self.share[rows], self._loss.value(z, self.target[rows]))
@@ -228,7 +243,7 @@ class LinearObjective:
     def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
         factor, offset = self._to_scores(direction)
-        change = np.empty((self.rows.n_rows, *direction.shape[:2]))
+        change = np.empty((self.rows.n_rows, *direction.shape[:2]), dtype=self.rows.dtype)
         product = np.empty_like(change)
         everyone = len(problems) == self.n_problems
 

@@ -23,9 +23,10 @@ Indices = NDArray[np.intp]
 
 _GEMM_SPEEDUP = 25.0  # multiply-adds per second of a symmetric matrix product over those of a pass over X
 _PASSES_FOR_A_BUILD = 0.8
-_FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER = 8, 40
+_FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8, 40, 200
+_MANY_PROBLEMS = 8
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
-_SMALL_SOFTMAX = 150
+_SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _JITTER = 1e-14
 
@@ -49,30 +50,23 @@ class Preconditioner(Protocol):
 def choose_preconditioner(objective: LinearObjective, penalty: L2, *, shared: bool) -> Preconditioner:
     """The preconditioner that suits the shape of X and the number of classes.
 
-    `shared`: problems whose lambda/m lie within a factor of about 10 have one together, where it is a matrix.
+    `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together.
     """
-    n_rows, D, K = objective.rows.n_rows, objective.n_parameters, objective.n_score_rows
-    size = D * K
-    if objective.is_binary and D <= _LARGEST_CHOLESKY and (not objective.rows.is_sparse or 4 * D <= n_rows):
-        build: Any = _hessian
-    elif not objective.is_binary and size <= _SMALL_SOFTMAX:
-        build = _softmax_hessian
-    else:
+    D, K, n_problems = objective.n_parameters, objective.n_score_rows, objective.n_problems
+    largest = _LARGEST_CHOLESKY if objective.is_binary or (shared and n_problems > _MANY_PROBLEMS) else _SMALL
+    size, few_rows = D * K, objective.rows.n_rows < 4 * D * K
+    if size > largest or (objective.rows.is_sparse and few_rows and size > _SMALL):
         return Diagonal()
-    groups = _decades(penalty.lambd / penalty.m) if shared else np.arange(objective.n_problems)
-    return SampledHessian(objective, build, groups)
+    strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
+    of_data, of_factor = (np.round(strength), np.round(strength, 2)) if shared else 2 * [np.arange(n_problems)]
+    return SampledHessian(objective, _hessian if objective.is_binary else _softmax_hessian, of_data, of_factor)
 
 
-def _decades(strength: Floats) -> Indices:
-    """Numbers 0, 1, ... of the groups of similar lambda/m (P,)."""
-    decade = np.round(np.log10(np.maximum(strength, np.finfo(float).tiny)))
-    return np.unique(decade, return_inverse=True)[1]
-
-
-def n_sampled_rows(n_rows: int, size: int) -> int:
+def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
     """Rows for a Hessian of size x size: its sampling error matters below, its price above."""
     affordable = int(_PASSES_FOR_A_BUILD * _GEMM_SPEEDUP * n_rows / size)
-    return int(np.clip(affordable, _FEWEST_ROWS_PER_PARAMETER * size, _ROWS_PER_PARAMETER * size))
+    most = _ROWS_PER_PARAMETER if n_problems <= _MANY_PROBLEMS else _ROWS_PER_PARAMETER_OF_MANY
+    return int(np.clip(affordable, _FEWEST_ROWS_PER_PARAMETER * size, most * size))
 
 
 class Diagonal:
@@ -97,10 +91,10 @@ class Diagonal:
 
 
 class SampledHessian:
-    """Hessians of a fixed, evenly drawn sample of rows, one per group of problems, as inverse Cholesky factors.
+    """Hessians of a fixed, evenly drawn sample of rows, as inverse Cholesky factors.
 
     `hessian` makes the data part of one from the sampled rows (n, D), and the score curvature and share of each (n, K)
-    and (n,); `groups` (P,) numbers each problem's group.
+    and (n,). Problems with equal `of_data` (P,) have that part together, those with equal `of_factor` all of it.
     """
 
     rough = False
@@ -109,18 +103,20 @@ class SampledHessian:
         self,
         objective: LinearObjective,
         hessian: Callable[[RowBlocks, Floats, Floats, Floats], Floats],
-        groups: Indices,
+        of_data: NDArray[Any],
+        of_factor: NDArray[Any],
     ) -> None:
         n_rows, size = objective.rows.n_rows, objective.n_parameters * objective.n_score_rows
-        self.hessian, self.groups = hessian, groups
-        n_sample = n_sampled_rows(n_rows, size)
+        self.hessian = hessian
+        self.of_data, self.of_factor = (np.unique(g, return_inverse=True)[1] for g in (of_data, of_factor))
+        n_data = self.of_data.max() + 1
+        n_sample = n_sampled_rows(n_rows, size, objective.n_problems)
         if n_rows * size**2 <= _FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
-        each_its_own = len(groups) == groups.max() + 1
-        self.exact = n_rows * size**2 <= _FEW_OPERATIONS and each_its_own
+        self.exact = n_rows * size**2 <= _FEW_OPERATIONS and n_data == objective.n_problems
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
         self.sample = objective.sample_columns(self.indices)
-        self.cost = (groups.max() + 1) / len(groups) * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
+        self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
@@ -133,28 +129,24 @@ class SampledHessian:
             counts = of_all / np.where(of_sample > 0, of_sample, 1.0)
             share = share * counts
             curvature = curvature * counts[:, None] if objective.is_binary else curvature
-        if len(theta) == 1:
-            self._build_group(0, objective.rows, curvature[:, 0], share[:, 0], ridge[0])
-            return
-        for group in np.unique(self.groups):
-            members = self.groups == group
-            mean_ridge = np.exp(np.log(ridge[members]).mean(axis=0))
-            self._build_group(
-                group, objective.rows, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1), mean_ridge
+        for data in np.unique(self.of_data):
+            members = np.flatnonzero(self.of_data == data)
+            H = self.hessian(
+                objective.rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1)
             )
-
-    def _build_group(self, group: int, rows: RowBlocks, curvature: Floats, share: Floats, ridge: Floats) -> None:
-        self.inverse_factor[group] = _inverse_cholesky(self.hessian(rows, self.sample, curvature, share), ridge)
+            for factor in np.unique(self.of_factor[members]):
+                alike = members[self.of_factor[members] == factor]
+                self.inverse_factor[factor] = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        self.groups = self.groups[mask]
+        self.of_data, self.of_factor = self.of_data[mask], self.of_factor[mask]
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         flat = r.reshape(len(r), -1)
         if len(self.inverse_factor) == 1:
             (factor,) = self.inverse_factor.values()
             return ((flat @ factor.T) @ factor).reshape(r.shape)
-        groups = self.groups[problems]
+        groups = self.of_factor[problems]
         solution = np.empty_like(flat)
         for group in np.unique(groups):
             factor, members = self.inverse_factor[group], groups == group

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 _ARMIJO = 1e-4
-_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
+_RESOLUTION = 5e5  # times the rounding error of J: a decrease smaller than this drowns in it
 _SMALLEST_LENGTH = 1e-3
 _MEMORY = 5
 
@@ -33,9 +33,12 @@ class QuasiNewton:
     step helps.
     """
 
-    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
+    def __init__(
+        self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float, is_built: bool
+    ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
-        self.tol = tol
+        self.tol, self.is_built = tol, is_built
+        self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
         self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
         self.length = np.ones(objective.n_problems)
@@ -56,7 +59,8 @@ class QuasiNewton:
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         if not self.point.size:
-            self.preconditioner.build(self.objective, self.penalty, params)
+            if not self.is_built:
+                self.preconditioner.build(self.objective, self.penalty, params)
             self.point, self.gradient, self.J = params.copy(), gradient, J
             self._aim(np.ones(len(params), dtype=bool))
         else:
@@ -70,7 +74,7 @@ class QuasiNewton:
         """Which steps lowered J enough; the others are shortened to where the slope along them seems to be 0."""
         slope = _dot(gradient, self.s)
         # Where J no longer resolves the descent, its slope along the step has to have fallen.
-        unresolved = (-self.slope <= _RESOLUTION * self.J) & (np.abs(slope) <= -self.slope)
+        unresolved = (-self.slope <= self.resolution * self.J) & (np.abs(slope) <= -self.slope)
         good = (J <= self.J + _ARMIJO * self.length * self.slope) | unresolved
         zero_at = self.slope / (self.slope - slope)
         shorter = np.where(np.isfinite(zero_at), np.clip(zero_at, 0.1, 0.5), 0.1)

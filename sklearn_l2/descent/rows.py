@@ -29,7 +29,7 @@ _MAX_RANGES = 4
 
 
 class RowBlocks:
-    """X (n_rows, n_columns), dense in any order or CSR, float32 or float64, as float64 blocks of rows.
+    """X (n_rows, n_columns), dense in any order or CSR, float32 or float64, as blocks of rows of `dtype`.
 
     `n_scores` is the number of score columns X is multiplied with; `working_memory` (bytes) bounds the partial sums.
     `helpers` are threads that belong to other row blocks.
@@ -43,8 +43,10 @@ class RowBlocks:
         working_memory: int = 2**30,
         n_threads: int = 1,
         helpers: ThreadPoolExecutor | None = None,
+        dtype: Any = np.float64,
     ) -> None:
         self.X = X
+        self.dtype = np.dtype(dtype)
         self._settings = {"n_scores": n_scores, "working_memory": working_memory, "n_threads": n_threads}
         self.n_rows, self.n_columns = X.shape
         self.is_sparse = sp.issparse(X)
@@ -75,24 +77,34 @@ class RowBlocks:
             self._helpers.shutdown()
 
     def block(self, k: int) -> Any:
-        """Rows `slices[k]` of X as float64: a view where X is one, dense (rows, n_columns) or CSR."""
+        """Rows `slices[k]` of X: a view where X has the dtype, dense (rows, n_columns) or CSR."""
         if self.is_sparse:
             block = self._sparse_blocks[k]
-            return block if block.dtype == np.float64 else block.astype(np.float64)
-        return np.asarray(self.X[self.slices[k]], dtype=np.float64)
+            return block if block.dtype == self.dtype else block.astype(self.dtype)
+        return np.asarray(self.X[self.slices[k]], dtype=self.dtype)
 
     def take(self, indices: Any) -> Any:
         """Some rows of X as float64."""
         block = self.X[indices]
         return block.astype(np.float64, copy=False) if self.is_sparse else np.asarray(block, dtype=np.float64)
 
-    def like(self, X: Any, n_scores: int) -> RowBlocks:
+    def like(self, X: Any, n_scores: int, dtype: Any = np.float64) -> RowBlocks:
         """Row blocks of another matrix, on the threads of this one."""
-        return RowBlocks(X, **self._settings | {"n_scores": n_scores}, helpers=self._helpers)
+        return RowBlocks(X, **self._settings | {"n_scores": n_scores}, helpers=self._helpers, dtype=dtype)
 
     def sampled(self, indices: NDArray[np.intp]) -> RowBlocks:
         """Row blocks of a copy of some rows."""
         return self.like(self.X[indices], self._settings["n_scores"])
+
+    def in_single_precision(self, centre: Floats, inverse_scale: Floats) -> RowBlocks:
+        """Row blocks of a float32 copy of (X - centre) * inverse_scale, for dense X."""
+        copy = np.empty(self.X.shape, dtype=np.float32)
+
+        def standardize(block: Any, rows: slice) -> None:
+            np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
+
+        self.sum_blocks(standardize)
+        return self.like(copy, self._settings["n_scores"], np.float32)
 
     def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from .loop import Descent, DivergenceError, descend
 from .newton import TruncatedNewton
 from .penalties import L2
 from .preconditioners import Preconditioner, choose_preconditioner, n_sampled_rows
-from .quasi_newton import QuasiNewton, QuasiNewtonEnd
+from .quasi_newton import NEAR, QuasiNewton, QuasiNewtonEnd
 from .rows import RowBlocks, even_sample, multiply
 from .updates import GradientDescent
 
@@ -30,6 +31,8 @@ _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
 _NEAR = 100  # times tol: where Newton steps take over from quasi-Newton steps
 _MAX_QUASI_NEWTON = 30
+_MANY_SCORES = 8  # columns of scores, from which on arithmetic takes longer than reading X
+_SINGLE_PRECISION = 1e-10  # J - J* down to which single precision shows the way
 
 
 @dataclass
@@ -71,15 +74,21 @@ class LinearProblems:
         return replace(self, weights=weights, target=target, lambd=lambd)
 
     def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
-        """One problem in place of those of equal lambda, with their mean data; and each problem's place in it, (P,)."""
-        lambd, member_of = np.unique(self.lambd, return_inverse=True)
-        groups = [member_of == g for g in range(len(lambd))]
-        weights = np.stack([self.share[:, group].mean(axis=1) for group in groups], axis=1)
+        """One problem in place of those of like lambda/m, with their mean data; each problem's place in it, (P,)."""
+        strength = np.round(np.log10(np.maximum(self.lambd / self.m, np.finfo(float).tiny)), 1)
+        _, member_of = np.unique(strength, return_inverse=True)
+        groups = [member_of == g for g in range(member_of.max() + 1)]
         m = np.array([self.m[group].mean() for group in groups])
         column_weight = self.column_weight
         if column_weight is not None:
             column_weight = np.stack([column_weight[group].mean(axis=0) for group in groups])
-        return replace(self, weights=weights * m, lambd=lambd, column_weight=column_weight), member_of
+        mean = replace(
+            self,
+            weights=np.stack([self.share[:, group].mean(axis=1) for group in groups], axis=1) * m,
+            lambd=np.array([(self.lambd[group] / self.m[group]).mean() for group in groups]) * m,
+            column_weight=column_weight,
+        )
+        return mean, member_of
 
     def objective(self, rows: RowBlocks, columns: Columns) -> LinearObjective:
         return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows)
@@ -152,8 +161,9 @@ def solve_newton(
     tol: float,
     max_iter: int,
     start: tuple[Floats, Floats] | None = None,
+    certify: bool = True,
 ) -> LinearFit:
-    """The optimum by preconditioned descent, whatever the columns' scale."""
+    """The optimum by preconditioned descent, whatever the columns' scale; certified where asked for or in doubt."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
     if start is None and is_wide and problems.column_weight is None:
@@ -163,7 +173,8 @@ def solve_newton(
                 return fit
             start = fit.W, fit.b
     descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
-    fit = _finish(problems, rows, columns, descent, last.objective)
+    certify |= bool(last.preconditioner.rough or not (descent.finished == CONVERGED).all())
+    fit = _finish(problems, rows, columns, descent, last.objective, certify=certify)
     if last.preconditioner.rough and (fit.dual_gap[fit.converged] > CERTIFIED).any():
         again, last = _truncated_newton(
             problems, rows, columns, descent.params, None, tol=tol, max_iter=max_iter, thorough=True
@@ -203,10 +214,35 @@ def _quasi_newton(
     tol: float,
     max_iter: int,
 ) -> Descent:
-    """The descent from theta by quasi-Newton steps, as far as they go."""
+    """The descent from theta by quasi-Newton steps, as far as they go; of many problems in single precision first."""
+    descend_in = partial(_descend_quasi_newton, problems, penalty_columns=columns, preconditioner=preconditioner)
+    if rows.is_sparse or len(problems.lambd) * problems.n_score_rows < _MANY_SCORES:
+        return descend_in(rows, columns, theta, tol=tol, max_iter=max_iter, is_built=False)
+    single_tol = max(tol, _SINGLE_PRECISION)
+    with rows.in_single_precision(columns.centre, columns.inverse_scale) as part:
+        scaled = Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept)
+        single = descend_in(part, scaled, theta, tol=single_tol, max_iter=max_iter, is_built=False)
+    if single_tol == tol or (single.finished == NEAR).all():
+        return single
+    double = descend_in(rows, columns, single.params, tol=tol, max_iter=max_iter, is_built=True)
+    return _joined(single, double)
+
+
+def _descend_quasi_newton(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    theta: Floats,
+    *,
+    penalty_columns: Columns,
+    preconditioner: Preconditioner,
+    tol: float,
+    max_iter: int,
+    is_built: bool,
+) -> Descent:
     descent = Descent.start(theta)
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(penalty_columns)
+    update = QuasiNewton(objective, penalty, preconditioner, tol=tol, is_built=is_built)
     descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
     # A step that went too far is taken back: the curve shows where the descent stood.
     descent.losses = [np.minimum.accumulate(losses).tolist() for losses in descent.losses]
@@ -389,6 +425,8 @@ def _finish(
     columns: Columns,
     descent: Descent,
     last: LinearObjective | None = None,
+    *,
+    certify: bool = True,
 ) -> LinearFit:
     """Back to the columns of X, with J and the certificate at the end; `last` may still know the scores there."""
     theta = descent.params
@@ -404,9 +442,13 @@ def _finish(
     objective = problems.objective(rows, columns)
     if last is not None and last.is_binary and last.n_problems == len(theta) and theta is descent.params:
         objective = last
-    J, gap = dual_gap(
-        objective, problems.penalty(columns), theta, column_weight=problems.column_weight, free_bias=problems.free_bias
-    )
+    penalty = problems.penalty(columns)
+    if not objective.scores_are_current:
+        objective.set_scores(objective.compute_scores(theta))
+    J = objective.loss() + penalty.value(theta)
+    gap = np.full(len(theta), np.inf)
+    if certify:
+        gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
     for losses, end in zip(descent.losses, J.tolist(), strict=True):
         losses.append(end)
     unpenalized = problems.lambd == 0
