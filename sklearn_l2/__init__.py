@@ -1,5 +1,6 @@
 """scikit-learn-compatible classifiers with L2 regularization whose strength is tuned on a dev split."""
 
+from ._search.choice import one_standard_error
 from .descent.loop import DivergenceError
 from .l1 import L1LogisticRegression
 from .logistic import L2LogisticRegression
@@ -8,4 +9,11 @@ from .search import LambdaSearchCV
 
 __version__ = "0.1.0"
 
-__all__ = ["DivergenceError", "L1LogisticRegression", "L2LogisticRegression", "L2MLPClassifier", "LambdaSearchCV"]
+__all__ = [
+    "DivergenceError",
+    "L1LogisticRegression",
+    "L2LogisticRegression",
+    "L2MLPClassifier",
+    "LambdaSearchCV",
+    "one_standard_error",
+]

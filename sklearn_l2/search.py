@@ -6,15 +6,18 @@ import time
 import warnings
 from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
 from sklearn.utils.metadata_routing import MetadataRouter
-from sklearn.utils.validation import indexable
+from sklearn.utils.validation import check_is_fitted, indexable
 
 from ._search.candidates import full_grid, group_candidates
+from ._search.choice import beyond_the_edge
 from ._search.folds import DevSet, Fold, cross_validation_folds, dev_fold, only_weights_for_the_last_step
 from ._search.run import Run, batch_fit
 from ._search.scoring import Scoring
+from ._search.table import LambdaTable, make_table
 from ._sklearn import _check_method_params, _fit_context, finish_outcomes, has_callbacks, scorers_by_name
 
 
@@ -183,7 +186,9 @@ class LambdaSearchCV(GridSearchCV):
         candidates = list(ParameterGrid(grid))
         groups, others = group_candidates(self.estimator, candidates, lambda model: batch_fit(model) is not None)
         if not groups and dev is None and grid is self.param_grid:
-            return super().fit(X, y, **params)
+            super().fit(X, y, **params)
+            self._lambda_table = make_table(candidates, [[] for _ in candidates], None)
+            return self
 
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
@@ -252,7 +257,13 @@ class LambdaSearchCV(GridSearchCV):
         outcomes = [run.outcomes[candidate, fold.number] for candidate in done for fold in run.folds]
         finish_outcomes(outcomes, self.scoring, self.error_score)
         self.multimetric_ = isinstance(outcomes[0]["test_scores"], dict)
-        return self._format_results([run.candidates[candidate] for candidate in done], len(run.folds), outcomes)
+        results = self._format_results([run.candidates[candidate] for candidate in done], len(run.folds), outcomes)
+        if len(run.folds) == 1:
+            errors = [each["standard_errors"] for each in outcomes]
+            for name in dict.fromkeys(name for each in errors for name in each):
+                results[f"se_test_{name}"] = np.array([each.get(name, np.nan) for each in errors])
+        self._lambda_table = run.table(done)
+        return results
 
     def _choose(self, run: Run, refit_metric: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
         """Set `best_*` from `cv_results_`, and the best estimator where `refit` asks for it."""
@@ -265,6 +276,7 @@ class LambdaSearchCV(GridSearchCV):
             self.best_params_ = results["params"][self.best_index_]
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self._warn_at_the_edge(refit_metric)
         if not self.refit:
             return
         start = time.time()
@@ -277,6 +289,42 @@ class LambdaSearchCV(GridSearchCV):
             self.refit_time_ = time.time() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def _warn_at_the_edge(self, metric: Any) -> None:
+        if f"mean_test_{metric}" in self.cv_results_:
+            message = beyond_the_edge(self.cv_results_, self.best_index_, metric, by_score=not callable(self.refit))
+            if message:
+                warnings.warn(message, stacklevel=5)
+
+    def lambda_table(self) -> LambdaTable:
+        """What every candidate came to, with a verdict on its lambda.
+
+        Returns
+        -------
+        LambdaTable
+            Prints well; ``table["dev_loss"]`` is a column, ``table.to_frame()`` a pandas DataFrame. Its columns are
+            `lambd`, `C` (what scikit-learn's LogisticRegression calls it), `norm` (||W||), `train_loss`, `dev_loss`
+            (mean log loss), `train_error`, `dev_error` and their standard errors `train_loss_se`, ... (over the folds,
+            or over the rows of a single one), `decay_factor` and `verdict`: "overfitting", "just right" or
+            "underfitting". Losses and errors of candidates that were not batched are NaN.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from sklearn.preprocessing import StandardScaler
+        >>> from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
+        >>> search = LambdaSearchCV(pipeline, (0.01, 1, 100), scoring="neg_log_loss").fit(X, y)
+        >>> print(search.lambda_table())
+            lambd   ||W||        train loss          dev loss        train error         dev error     C       verdict
+             0.01   22.77  0.02237 ± 0.0039    0.2226 ± 0.069  0.008346 ± 0.0019   0.0351 ± 0.0088   100   overfitting
+                1   3.667  0.05292 ± 0.0025  0.08115 ± 0.0081  0.01054 ± 0.00082  0.01931 ± 0.0033     1    just right
+              100  0.8315   0.1738 ± 0.0016   0.1801 ± 0.0087   0.04438 ± 0.0016  0.05094 ± 0.0064  0.01  underfitting
+        """
+        check_is_fitted(self, "cv_results_")
+        return self._lambda_table
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the metadata routing of this search, whose `fit` itself may ask for a dev set.

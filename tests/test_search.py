@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
-from common import badly_scaled, load, noisy
+from common import badly_scaled, load, noisy, standardized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -28,6 +28,8 @@ from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, LambdaSearchC
 from sklearn_l2._search import direct, linear
 
 LAMBDS = [0.1, 1, 10, 100]
+
+pytestmark = pytest.mark.filterwarnings("ignore:The best lambd")
 TIGHT = 1e-15  # so that scores agree to 1e-6 where lambda / m is small: J is flat there
 
 
@@ -254,6 +256,36 @@ def test_a_test_side_without_one_of_the_classes():
     folds = [(rows[:60], rows[60:]), (rows[60:], rows[:60][y[:60] < 2])]
     for scoring in ("accuracy", "neg_log_loss"):
         both(L2LogisticRegression(), {"lambd": LAMBDS}, X, y, cv=folds, scoring=scoring)
+
+
+# What a fold may know
+
+
+@pytest.mark.filterwarnings("ignore:lambd=0 and the classes")
+@pytest.mark.parametrize("name", ["wine", "breast_cancer"])
+def test_no_fold_learns_from_the_others_about_its_test_rows(name):
+    """Other labels there change the other folds' models, but not its own: also where the loss has no one minimum."""
+    X, y = standardized(name)
+    lambds = [0, 1e-10, 1, 10]
+    cv = list(StratifiedKFold(5).split(X, y))
+    test = cv[0][1]
+
+    def first_fold(labels):
+        coefs = {}
+
+        def keep(model, rows, _):
+            if np.array_equal(rows, X[test]):
+                coefs[model.lambd] = model.coef_
+            return 0.0
+
+        LambdaSearchCV(L2LogisticRegression(), {"lambd": lambds}, scoring=keep, cv=cv, refit=False).fit(X, labels)
+        return coefs
+
+    other = y.copy()
+    other[test] = np.random.default_rng(0).permutation(y[test])
+    ours, theirs = first_fold(y), first_fold(other)
+    for lambd in lambds:
+        assert_allclose(ours[lambd], theirs[lambd], rtol=0, atol=1e-4 * np.abs(theirs[lambd]).max())
 
 
 # Which lambdas, and how many at a time

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from traceback import format_exc
+from types import MappingProxyType
 from typing import Any
 
 from sklearn.base import clone
@@ -19,10 +20,23 @@ Outcome = dict[str, Any]  # of a candidate on a fold, with the keys that scikit-
 
 
 def outcome(
-    test_scores: Any, train_scores: Any, scoring: Scoring, *, fit_time: float, score_time: float, error: str | None
+    scoring: Scoring,
+    test_scores: Any,
+    train_scores: Any,
+    *,
+    fit_time: float,
+    score_time: float,
+    error: str | None = None,
+    standard_errors: Mapping[str, float] = MappingProxyType({}),
 ) -> Outcome:
     """The scores and times of one fit; `error` is the traceback of a failed one."""
-    result = {"test_scores": test_scores, "fit_time": fit_time, "score_time": score_time, "fit_error": error}
+    result = {
+        "test_scores": test_scores,
+        "fit_time": fit_time,
+        "score_time": score_time,
+        "fit_error": error,
+        "standard_errors": standard_errors,
+    }
     return result | ({"train_scores": train_scores} if scoring.return_train_score else {})
 
 
@@ -35,7 +49,8 @@ def score_models(models: Iterable[tuple[Any, float]], fold: Fold, scoring: Scori
         scores = scoring.of_model(model, test)
         score_time = time.perf_counter() - start
         train_scores = None if train is None else scoring.of_model(model, train)
-        yield outcome(scores, train_scores, scoring, fit_time=fit_time, score_time=score_time, error=None)
+        errors = scoring.standard_errors_of_model(model, test) if fold.is_only else {}
+        yield outcome(scoring, scores, train_scores, fit_time=fit_time, score_time=score_time, standard_errors=errors)
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ def fit_and_score(estimator: Any, params: dict[str, Any], fold: Fold, scoring: S
         if scoring.error_score == "raise":
             raise
         failed, seconds = scoring.of_failure(), time.perf_counter() - start
-        return Direct(outcome(failed, failed, scoring, fit_time=seconds, score_time=0.0, error=format_exc()))
+        return Direct(outcome(scoring, failed, failed, fit_time=seconds, score_time=0.0, error=format_exc()))
     (result,) = score_models([(model, time.perf_counter() - start)], fold, scoring)
     return Direct(result, None if fold.dev is None else model)
 

@@ -17,14 +17,18 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Figures:
-    """For each of L lambdas, (L,): ||W||, mean losses and error rates; m is the weight of the training rows."""
+    """For each of L lambdas, (L,): ||W||, mean losses and error rates, and the decay factor where there is one."""
 
-    m: float
     norm: Floats
     train_loss: Floats
     train_error: Floats
     dev_loss: Floats
     dev_error: Floats
+    decay_factor: Floats | None = None
+
+    def at(self, i: int) -> dict[str, float]:
+        """The figures of one lambda by name."""
+        return {name: float(values[i]) for name, values in vars(self).items() if values is not None}
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Fold:
     score_params: dict[str, Any]
     train: NDArray[np.intp]
     test: NDArray[np.intp] | None
+    is_only: bool
     dev: DevSet | None = None
 
     def training(self) -> Rows:
@@ -90,14 +91,16 @@ def cross_validation_folds(
 ) -> list[Fold]:
     """A fold for each pair of row numbers, or masks of rows."""
     numbers = np.arange(_num_samples(X))
+    pairs = list(splits)
     return [
-        Fold(i, X, y, fit_params, score_params, numbers[train], numbers[test]) for i, (train, test) in enumerate(splits)
+        Fold(i, X, y, fit_params, score_params, numbers[train], numbers[test], is_only=len(pairs) == 1)
+        for i, (train, test) in enumerate(pairs)
     ]
 
 
 def dev_fold(X: Any, y: Any, dev: DevSet, fit_params: dict[str, Any], score_params: dict[str, Any]) -> Fold:
     """The one fold that trains on all of X and y and is scored on the dev set."""
-    return Fold(0, X, y, fit_params, score_params, np.arange(_num_samples(X)), None, dev)
+    return Fold(0, X, y, fit_params, score_params, np.arange(_num_samples(X)), None, is_only=True, dev=dev)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 _MATRICES_PER_PROBLEM = 8  # of n_rows float64 each, for every row of scores, while a batch is solved
+_WEAK = 100  # lambda/m up to which, times tol, J is as good as flat near its minimum
 
 
 def fit_group(
@@ -89,16 +90,23 @@ class _Batch:
         return 1 if n_classes == 2 else n_classes
 
     def solve(self, train_rows: bool) -> Iterator[Fits | Unfitted]:
+        """The folds together, but each by itself where the penalty is too weak to determine the weights.
+
+        There a fold that shares a preconditioner with others learns from it what they know of its test rows.
+        """
+        weak = self.group.lambds <= _WEAK * self.model.tol * max(part.weights.sum() for part in self.parts)
+        for part in self.parts:
+            yield from self._in_pieces(np.flatnonzero(weak), [part], train_rows)
+        yield from self._in_pieces(np.flatnonzero(~weak), self.parts, train_rows)
+
+    def _in_pieces(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
         """In as many pieces as working memory demands: some lambdas on all folds, or one lambda on some folds."""
         bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
         most = max(1, int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem))
-        n_lambdas, n_parts = len(self.group.lambds), len(self.parts)
-        step, part_step = max(1, most // n_parts), min(most, n_parts)
-        for a in range(0, n_lambdas, step):
-            for f in range(0, n_parts, part_step):
-                yield from self._solve(
-                    np.arange(a, min(a + step, n_lambdas)), self.parts[f : f + part_step], train_rows
-                )
+        lambda_step, part_step = max(1, most // len(parts)), min(most, len(parts))
+        for a in range(0, len(lambdas), lambda_step):
+            for f in range(0, len(parts), part_step):
+                yield from self._solve(lambdas[a : a + lambda_step], parts[f : f + part_step], train_rows)
 
     def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
         L = len(lambdas)
@@ -170,12 +178,11 @@ class _Batch:
         else:
             train_loss = weights @ RowFigures.of_scores(scores, self.codes).losses
         return Figures(
-            m=float(problems.m[mine][0]),
             norm=norm,
             train_loss=train_loss,
             train_error=weights @ wrong_classes(scores, self.codes),
-            dev_loss=np.average(test.losses, axis=0, weights=part.fold.test_weight()),
-            dev_error=np.average(test.wrong, axis=0, weights=part.fold.test_weight()),
+            dev_loss=_mean(test.losses, part.fold.test_weight()),
+            dev_error=_mean(test.wrong, part.fold.test_weight()),
         )
 
 
@@ -213,6 +220,13 @@ class _Models:
         """Give the warnings that these fits would give one by one."""
         for i in np.flatnonzero(self.fit.separable | ~self.fit.converged).tolist():
             self._build(i)[1]._warn(self.fit, i)
+
+
+def _mean(values: NDArray[Any], weights: Any) -> Floats:
+    """Over the rows; NaN where all weigh nothing."""
+    if weights is not None and not np.sum(weights) > 0:
+        return np.full(values.shape[1], np.nan)
+    return np.average(values, axis=0, weights=weights)
 
 
 def _scores(rows: RowBlocks, W: Floats, b: Floats) -> Floats:

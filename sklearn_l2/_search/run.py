@@ -21,6 +21,7 @@ from .fits import Fits, Unfitted
 from .folds import Fold
 from .parallel import in_parallel
 from .scoring import Scoring
+from .table import LambdaTable, Result, make_table
 
 
 def batch_fit(estimator: Any) -> Callable[..., Iterator[Fits | Unfitted]] | None:
@@ -44,6 +45,7 @@ class Run:
     n_jobs: Any
     pre_dispatch: Any
     outcomes: dict[tuple[int, int], Outcome] = field(default_factory=dict)
+    results: dict[tuple[int, int], Result] = field(default_factory=dict)  # of what was batched
     models: dict[int, Callable[[], Any]] = field(default_factory=dict)  # of a dev set's fold
 
     def fit(self, groups: Sequence[Group], others: Sequence[int]) -> None:
@@ -65,6 +67,16 @@ class Run:
         estimator = clone(self.estimator).set_params(**clone(self.candidates[candidate], safe=False))
         return estimator.fit(rows.X, rows.y, **rows.params)
 
+    def table(self, candidates: Sequence[int]) -> LambdaTable:
+        """The table of some candidates, which have been scored on all folds."""
+        results = [
+            [self.results[candidate, fold.number] for fold in self.folds if (candidate, fold.number) in self.results]
+            for candidate in candidates
+        ]
+        complete = [each if len(each) == len(self.folds) else [] for each in results]
+        weight = self.folds[0].test_weight() if self.folds[0].is_only else None
+        return make_table([self.candidates[candidate] for candidate in candidates], complete, weight)
+
     def _fit_group(self, group: Group) -> None:
         fit = batch_fit(group.estimator)
         assert fit is not None
@@ -81,13 +93,17 @@ class Run:
         for i, (number, scored) in enumerate(zip(fits.lambdas, self._outcomes(fold, fits), strict=True)):
             for candidate in group.candidates[group.place == number].tolist():
                 self.outcomes[candidate, fold.number] = dict(scored)
+                if fits.figures is not None and fits.test is not None:
+                    rows = (fits.test.losses[:, i], fits.test.wrong[:, i]) if fold.is_only else ()
+                    self.results[candidate, fold.number] = Result(fits.figures.at(i), *rows)
                 if fold.dev is not None:
                     self.models[candidate] = partial(fits.model, i)
 
     def _outcomes(self, fold: Fold, fits: Fits) -> Iterable[Outcome]:
         start = time.perf_counter()
         n_fits = len(fits.lambdas)
-        test = self.scoring.from_rows(fits.test, fold.test_params())
+        test_params = fold.test_params()
+        test = self.scoring.from_rows(fits.test, test_params)
         score_time = (time.perf_counter() - start) / n_fits
         train: list[Any] | None = [None] * n_fits
         if self.scoring.return_train_score:
@@ -95,8 +111,15 @@ class Run:
         if test is None or train is None:
             return score_models(((fits.model(i), fits.seconds_per_fit) for i in range(n_fits)), fold, self.scoring)
         return [
-            outcome(a, b, self.scoring, fit_time=fits.seconds_per_fit, score_time=score_time, error=None)
-            for a, b in zip(test, train, strict=True)
+            outcome(
+                self.scoring,
+                test[i],
+                train[i],
+                fit_time=fits.seconds_per_fit,
+                score_time=score_time,
+                standard_errors=self.scoring.standard_errors(fits.test, test_params, i) if fold.is_only else {},
+            )
+            for i in range(n_fits)
         ]
 
     def _fit_directly(self, jobs: Sequence[tuple[int, int]]) -> None:

@@ -12,6 +12,7 @@ from scipy.special import expit, softmax
 
 from .._sklearn import _score, known_metric, scorers_by_name
 from .folds import Rows
+from .verdicts import standard_error
 
 Floats = NDArray[np.floating]
 
@@ -40,16 +41,20 @@ class RowFigures:
             probability = np.take_along_axis(softmax(scores, axis=2), own, axis=2)[:, :, 0]
         if not known.all():
             probability[~known] = 0
-        tiny = np.finfo(probability.dtype).eps
-        losses = -np.log(np.clip(probability, tiny, 1 - tiny, out=probability))
-        complete = bool(known.all()) and np.bincount(codes, minlength=n_classes).all()
-        return cls(losses, wrong_classes(scores, codes), bool(complete))
+        complete = bool(known.all()) and bool(np.bincount(codes, minlength=n_classes).all())
+        return cls(clipped_log_losses(probability), wrong_classes(scores, codes), complete)
 
     def metric(self, name: str, weights: Any) -> Floats:
         """The mean over the rows as the scorer of that name has it, (L,)."""
         if name == "accuracy":
             return np.average(~self.wrong, axis=0, weights=weights)
         return -np.average(self.losses, axis=0, weights=weights)
+
+
+def clipped_log_losses(probability: Floats) -> Floats:
+    """-log of the probabilities of rows' own classes, clipped as in `sklearn.metrics.log_loss`."""
+    tiny = np.finfo(probability.dtype).eps
+    return -np.log(np.clip(probability, tiny, 1 - tiny))
 
 
 def wrong_classes(scores: Floats, codes: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -93,6 +98,31 @@ class Scoring:
         if self._names is None:
             return scores["score"]
         return [dict(zip(scores, values, strict=True)) for values in zip(*scores.values(), strict=True)]
+
+    def standard_errors(self, figures: RowFigures | None, params: dict[str, Any], i: int) -> dict[str, float]:
+        """Of the scores of lambda i, for the metrics that are means over rows."""
+        if figures is None:
+            return {}
+        rows = {"accuracy": figures.wrong, "neg_log_loss": figures.losses}
+        weights = params.get("sample_weight")
+        return {name: standard_error(rows[metric][:, i], weights) for name, metric in self._metrics.items()}
+
+    def standard_errors_of_model(self, model: Any, rows: Rows) -> dict[str, float]:
+        """The same of a fitted estimator's scores."""
+        try:
+            return self.standard_errors(self._row_figures(model, rows), rows.params, 0)
+        except Exception:  # such as a y of several columns: then the scores are no means over rows either
+            return {}
+
+    def _row_figures(self, model: Any, rows: Rows) -> RowFigures | None:
+        if not self._metrics:
+            return None
+        codes = class_codes(model.classes_, rows.y)
+        wrong = model.predict(rows.X) != np.asarray(rows.y)
+        losses = np.full(len(codes), np.nan)
+        if "neg_log_loss" in self._metrics.values():
+            losses = clipped_log_losses(model.predict_proba(rows.X)[np.arange(len(codes)), codes])
+        return RowFigures(losses[:, None], wrong[:, None], complete=True)
 
     def of_model(self, model: Any, rows: Rows) -> Any:
         """The scorer called on a fitted estimator."""

@@ -1,0 +1,133 @@
+"""The table of a search: what every lambda came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .choice import lambd_axis
+from .verdicts import standard_error, verdicts
+
+Floats = NDArray[np.floating]
+
+_WITH_ERRORS = ("train_loss", "dev_loss", "train_error", "dev_error")
+_HEADERS = {
+    "lambd": "lambd",
+    "norm": "||W||",
+    "train_loss": "train loss",
+    "dev_loss": "dev loss",
+    "train_error": "train error",
+    "dev_error": "dev error",
+    "decay_factor": "decay",
+    "C": "C",
+    "verdict": "verdict",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A batched candidate on one fold; `losses` and `wrong` (n,) are those of its dev rows where there is but one."""
+
+    figures: dict[str, float]
+    losses: Floats | None = None
+    wrong: NDArray[np.bool_] | None = None
+
+
+class LambdaTable:
+    """For every candidate of a search, in their order, the columns
+
+    - `lambd`, the equivalent `C` = 1 / lambd of scikit-learn's LogisticRegression, `norm` = ||W||;
+    - `train_loss`, `dev_loss` (mean log loss), `train_error`, `dev_error` (share of wrong classes): means over the
+      folds, and their standard errors `train_loss_se`, ...; with one fold those of the dev set are over its rows;
+    - `decay_factor` = 1 - alpha lambda/m, where training had a learning rate alpha;
+    - `verdict`: "just right" where the dev loss exceeds the least one by no more than the standard error of the
+      difference, fold by fold (or row by row), else "overfitting" below the best lambda and "underfitting" above it.
+
+    NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
+    pandas DataFrame, and printing shows the means.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        self.columns = dict(columns)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(self.columns["lambd"])
+
+    def to_frame(self) -> Any:
+        """The table as a pandas DataFrame."""
+        import pandas
+
+        return pandas.DataFrame(self.columns)
+
+    def __repr__(self) -> str:
+        shown = [name for name in _HEADERS if name != "decay_factor" or not np.isnan(self[name]).all()]
+        cells = [[_HEADERS[name], *(self._cell(name, i) for i in range(len(self)))] for name in shown]
+        widths = [max(len(cell) for cell in column) for column in cells]
+        lines = zip(*cells, strict=True)
+        return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
+
+    def _cell(self, name: str, i: int) -> str:
+        value = self[name][i]
+        if name == "verdict":
+            return str(value)
+        text = f"{value:.4g}"
+        error = self.columns.get(f"{name}_se")
+        return text if error is None or np.isnan(error[i]) else f"{text} ± {error[i]:.2g}"
+
+
+def make_table(
+    params: Sequence[Mapping[str, Any]], results: Sequence[Sequence[Result]], dev_weight: Any
+) -> LambdaTable:
+    """From candidates' parameters and their results on all folds; `dev_weight` are the row weights of a single fold."""
+    columns: dict[str, Any] = {"lambd": np.array([_lambd(candidate) for candidate in params])}
+    with np.errstate(divide="ignore"):
+        columns["C"] = 1 / columns["lambd"]
+    columns["norm"] = _means(results, "norm")
+    for name in _WITH_ERRORS:
+        columns[name] = _means(results, name)
+        columns[f"{name}_se"] = np.array([standard_error(_values(folds, name)) for folds in results])
+    units: list[Floats | None] = [_values(folds, "dev_loss") if folds else None for folds in results]
+    for k, folds in enumerate(results):
+        if len(folds) == 1 and folds[0].losses is not None:
+            units[k] = folds[0].losses
+            columns["dev_loss_se"][k] = standard_error(folds[0].losses, dev_weight)
+            columns["dev_error_se"][k] = standard_error(folds[0].wrong, dev_weight)
+    columns["decay_factor"] = _means(results, "decay_factor")
+    columns["verdict"] = _verdicts(params, columns["lambd"], units, dev_weight)
+    return LambdaTable(columns)
+
+
+def _values(folds: Sequence[Result], name: str) -> Floats:
+    return np.array([fold.figures.get(name, np.nan) for fold in folds])
+
+
+def _means(results: Sequence[Sequence[Result]], name: str) -> Floats:
+    return np.array([_values(folds, name).mean() if folds else np.nan for folds in results])
+
+
+def _lambd(candidate: Mapping[str, Any]) -> float:
+    """Its only lambda; NaN where it has none, or something that is no number."""
+    lambds = [value for name, value in candidate.items() if name.split("__")[-1] == "lambd"]
+    return float(lambds[0]) if len(lambds) == 1 and isinstance(lambds[0], Real) else np.nan
+
+
+def _verdicts(
+    params: Sequence[Mapping[str, Any]], lambds: Floats, units: Sequence[Floats | None], weights: Any
+) -> NDArray[Any]:
+    """Among candidates that differ in lambd only."""
+    texts = np.full(len(params), "", dtype=object)
+    for k in range(len(params)):
+        if units[k] is None or texts[k]:
+            continue
+        axis, _ = lambd_axis(params, k)
+        for i, verdict in zip(axis, verdicts(lambds[axis].tolist(), [units[i] for i in axis], weights), strict=True):
+            texts[i] = "" if verdict is None else verdict.text
+    return texts
