@@ -25,6 +25,7 @@ _GEMM_SPEEDUP = 25.0  # multiply-adds per second of a symmetric matrix product o
 _PASSES_FOR_A_BUILD = 0.8
 _FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8, 40, 200
 _MANY_PROBLEMS = 8
+_MANY_PARAMETERS = 200  # a factor of so many takes longer than the steps it saves
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
@@ -47,18 +48,23 @@ class Preconditioner(Protocol):
     def keep(self, mask: NDArray[np.bool_]) -> None: ...
 
 
-def choose_preconditioner(objective: LinearObjective, penalty: L2, *, shared: bool) -> Preconditioner:
+def choose_preconditioner(
+    objective: LinearObjective, penalty: L2, *, shared: bool, hard: bool = False
+) -> Preconditioner:
     """The preconditioner that suits the shape of X and the number of classes.
 
-    `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together.
+    `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together. `hard`: a
+    cheaper one is known to have failed.
     """
     D, K, n_problems = objective.n_parameters, objective.n_score_rows, objective.n_problems
-    largest = _LARGEST_CHOLESKY if objective.is_binary or (shared and n_problems > _MANY_PROBLEMS) else _SMALL
     size, few_rows = D * K, objective.rows.n_rows < 4 * D * K
-    if size > largest or (objective.rows.is_sparse and few_rows and size > _SMALL):
+    pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
+    if size > (_LARGEST_CHOLESKY if pays else _SMALL) or (objective.rows.is_sparse and few_rows and size > _SMALL):
         return Diagonal()
     strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
     of_data, of_factor = (np.round(strength), np.round(strength, 2)) if shared else 2 * [np.arange(n_problems)]
+    if size > _MANY_PARAMETERS:
+        of_factor = of_data
     return SampledHessian(objective, _hessian if objective.is_binary else _softmax_hessian, of_data, of_factor)
 
 
@@ -129,14 +135,16 @@ class SampledHessian:
             counts = of_all / np.where(of_sample > 0, of_sample, 1.0)
             share = share * counts
             curvature = curvature * counts[:, None] if objective.is_binary else curvature
-        for data in np.unique(self.of_data):
+        rows, size = objective.rows, self.sample.shape[1] * objective.n_score_rows
+
+        def build_one(data: int) -> None:
             members = np.flatnonzero(self.of_data == data)
-            H = self.hessian(
-                objective.rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1)
-            )
+            H = self.hessian(rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1))
             for factor in np.unique(self.of_factor[members]):
                 alike = members[self.of_factor[members] == factor]
                 self.inverse_factor[factor] = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
+
+        rows.run(build_one, np.unique(self.of_data).tolist(), len(self.sample) * size**2)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         self.of_data, self.of_factor = self.of_data[mask], self.of_factor[mask]
@@ -171,11 +179,11 @@ def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) 
     K, D = p.shape[1], sample.shape[1]
     root = np.sqrt(share)[:, None]
     joint = ((p * root)[:, :, None] * sample[:, None, :]).reshape(-1, K * D)
-    H = -(joint.T @ joint)
+    H = -multiply(joint.T, joint)
     blocks = H.reshape(K, D, K, D)
     for k in range(K):
         scaled = root * np.sqrt(p[:, k, None]) * sample
-        blocks[k, :, k] += scaled.T @ scaled
+        blocks[k, :, k] += multiply(scaled.T, scaled)
     # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
     j = np.arange(D)
     blocks[:, j, :, j] += np.einsum("kjkj->j", blocks)[:, None, None] / K**2

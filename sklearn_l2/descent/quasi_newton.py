@@ -21,6 +21,7 @@ _ARMIJO = 1e-4
 _RESOLUTION = 5e5  # times the rounding error of J: a decrease smaller than this drowns in it
 _SMALLEST_LENGTH = 1e-3
 _MEMORY = 5
+_PATIENCE, _FALL = 6, 0.3  # a decrement that falls by less in so many steps will not be small soon
 
 NEAR, LOST = 1, 2
 
@@ -30,7 +31,7 @@ class QuasiNewton:
 
     The next gradient shows whether a step was good; a problem that went too far goes back a part of it. A problem is
     near when its decrement (1/2) g^T B g is at most `tol`; that step is still made, and not judged. It is lost when no
-    step helps.
+    step helps, or its decrement hardly falls.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class QuasiNewton:
         self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
         self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
+        self.decrements: list[Floats] = []  # of the last steps
         self.length = np.ones(objective.n_problems)
         self.point: Floats = np.empty(0)  # the last good params, with their gradient, J, step and slope along it
         self.gradient: Floats = self.point
@@ -51,6 +53,7 @@ class QuasiNewton:
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
         self.pairs = [(s[mask], y[mask], rho[mask]) for s, y, rho in self.pairs]
+        self.decrements = [decrement[mask] for decrement in self.decrements]
         for name in ("problems", "length", "point", "gradient", "J", "s", "slope"):
             setattr(self, name, getattr(self, name)[mask])
 
@@ -68,7 +71,14 @@ class QuasiNewton:
             self._remember(gradient, good)
             self.point[good], self.gradient[good], self.J[good] = params[good], gradient[good], J[good]
             self._aim(good)
+        self.decrements = [*self.decrements[-_PATIENCE:], -self.slope / 2]
         params[...] = self.point + _per_problem(self.length) * self.s
+
+    def slow(self) -> Mask:
+        """Which decrements have hardly fallen of late: the metric does not suit the problem."""
+        if len(self.decrements) <= _PATIENCE:
+            return np.zeros(len(self.slope), dtype=bool)
+        return self.decrements[-1] > _FALL * self.decrements[-1 - _PATIENCE]
 
     def _judge(self, J: Floats, gradient: Floats) -> Mask:
         """Which steps lowered J enough; the others are shortened to where the slope along them seems to be 0."""
@@ -121,7 +131,7 @@ class QuasiNewtonEnd:
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
         update = self.update
-        lost = ~(update.length >= _SMALLEST_LENGTH) | ~(update.slope <= 0)
+        lost = ~(update.length >= _SMALLEST_LENGTH) | ~(update.slope <= 0) | update.slow()
         params[lost] = update.point[lost]
         return np.select([lost, -update.slope <= 2 * update.tol], [LOST, NEAR], 0)
 

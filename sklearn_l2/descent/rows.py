@@ -128,6 +128,11 @@ class RowBlocks:
         groups = [[a, b] for a, b in itertools.pairwise(bounds)]
         return self._sum(lambda group, sums: function(slice(*group), *sums), groups, shapes, cost)
 
+    def run(self, task: Callable[[Any], None], items: Sequence[Any], n_products: int) -> None:
+        """`task(item)` for each item, on the threads that it is worth: each takes n_products multiply-adds."""
+        cost = len(items) * n_products // _PRODUCTS_PER_ELEMENT
+        self._sum(lambda group, _: task(items[group[0]]), [[i] for i in range(len(items))], [], cost)
+
     def gram(self, centre: Floats) -> Floats:
         """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
         size = max(64, _BLOCK_ELEMENTS // self.n_rows)
@@ -170,7 +175,8 @@ class RowBlocks:
             take_groups()
         finally:
             for helper in helpers:
-                helper.result()
+                if not helper.cancel():  # one that has not started is not needed any more, and may wait for this thread
+                    helper.result()
         totals = partial[0]
         for sums in partial[1:]:
             for total, part in zip(totals, sums, strict=True):

@@ -31,6 +31,7 @@ _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
 _NEAR = 100  # times tol: where Newton steps take over from quasi-Newton steps
 _MAX_QUASI_NEWTON = 30
+_MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
 _MANY_SCORES = 8  # columns of scores, from which on arithmetic takes longer than reading X
 _SINGLE_PRECISION = 1e-10  # J - J* down to which single precision shows the way
 
@@ -72,6 +73,15 @@ class LinearProblems:
             return None
         lambd = self.lambd * weights.sum(axis=0) / self.m
         return replace(self, weights=weights, target=target, lambd=lambd)
+
+    def select(self, mask: Mask) -> LinearProblems:
+        """Some of the problems; mask (P,)."""
+        return replace(
+            self,
+            weights=self.weights[:, mask],
+            lambd=self.lambd[mask],
+            column_weight=None if self.column_weight is None else self.column_weight[mask],
+        )
 
     def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
         """One problem in place of those of like lambda/m, with their mean data; each problem's place in it, (P,)."""
@@ -177,7 +187,7 @@ def solve_newton(
     fit = _finish(problems, rows, columns, descent, last.objective, certify=certify)
     if last.preconditioner.rough and (fit.dual_gap[fit.converged] > CERTIFIED).any():
         again, last = _truncated_newton(
-            problems, rows, columns, descent.params, None, tol=tol, max_iter=max_iter, thorough=True
+            problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True
         )
         fit = _finish(problems, rows, columns, _joined(descent, again), last.objective)
     return fit
@@ -196,11 +206,25 @@ def _minimize(
     start = _coarse_optimum(problems, rows) if start is None else start
     theta = problems.start(columns) if start is None else columns.from_model(*start)
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    preconditioner = choose_preconditioner(objective, penalty, shared=start is not None)
+    preconditioner = choose_preconditioner(
+        objective, penalty, shared=start is not None or theta.size > _MANY_PARAMETERS
+    )
     if preconditioner.exact or preconditioner.rough:
-        return _truncated_newton(problems, rows, columns, theta, None, tol=tol, max_iter=max_iter)
-    early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=_NEAR * tol, max_iter=max_iter)
-    late, last = _truncated_newton(problems, rows, columns, early.params, preconditioner, tol=tol, max_iter=max_iter)
+        return _truncated_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter)
+    early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=_NEAR * tol, max_iter=max_iter - 1)
+    near = early.finished == NEAR
+    left = max_iter - int(early.n_iter.max())
+    end = partial(_truncated_newton, rows=rows, columns=columns, tol=tol, max_iter=left)
+    if near.all():
+        late, last = end(problems, theta=early.params, preconditioner=preconditioner)
+    elif not near.any():
+        late, last = end(problems, theta=early.params, hard=True)
+    else:
+        # A preconditioner of their own helps those that a shared or an old one did not.
+        others, last = end(problems.select(~near), theta=early.params[~near], hard=True)
+        preconditioner.keep(near)
+        late, _ = end(problems.select(near), theta=early.params[near], preconditioner=preconditioner)
+        late = _interleaved(near, late, others)
     return _joined(early, late), last
 
 
@@ -224,7 +248,8 @@ def _quasi_newton(
         single = descend_in(part, scaled, theta, tol=single_tol, max_iter=max_iter, is_built=False)
     if single_tol == tol or (single.finished == NEAR).all():
         return single
-    double = descend_in(rows, columns, single.params, tol=tol, max_iter=max_iter, is_built=True)
+    left = max_iter - int(single.n_iter.max())
+    double = descend_in(rows, columns, single.params, tol=tol, max_iter=left, is_built=True)
     return _joined(single, double)
 
 
@@ -254,10 +279,11 @@ def _truncated_newton(
     rows: RowBlocks,
     columns: Columns,
     theta: Floats,
-    preconditioner: Preconditioner | None,
+    preconditioner: Preconditioner | None = None,
     *,
     tol: float,
     max_iter: int,
+    hard: bool = False,
     thorough: bool = False,
 ) -> tuple[Descent, TruncatedNewton]:
     """The descent from theta by Newton steps, with a preconditioner that is built, or a new one."""
@@ -266,13 +292,28 @@ def _truncated_newton(
     newton = TruncatedNewton(
         objective,
         penalty,
-        choose_preconditioner(objective, penalty, shared=False) if preconditioner is None else preconditioner,
+        preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard),
         tol=tol,
         is_built=preconditioner is not None,
         thorough=thorough,
     )
     descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
+
+
+def _interleaved(mask: Mask, those: Descent, others: Descent) -> Descent:
+    """One descent of two, of the problems in mask (P,) and of the others."""
+
+    def both(name: str) -> NDArray[Any]:
+        of_those, of_others = getattr(those, name), getattr(others, name)
+        merged = np.empty((len(mask), *of_those.shape[1:]), dtype=of_those.dtype)
+        merged[mask], merged[~mask] = of_those, of_others
+        return merged
+
+    losses = [iter(those.losses), iter(others.losses)]
+    return Descent(
+        both("params"), both("n_iter"), [next(losses[0] if one else losses[1]) for one in mask], both("finished")
+    )
 
 
 def _joined(first: Descent, second: Descent) -> Descent:
@@ -308,9 +349,11 @@ def _rough_optimum(problems: LinearProblems, rows: RowBlocks, tol: float) -> tup
     start = _coarse_optimum(problems, rows)
     theta = problems.start(columns) if start is None else columns.from_model(*start)
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    preconditioner = choose_preconditioner(objective, penalty, shared=start is not None)
+    preconditioner = choose_preconditioner(
+        objective, penalty, shared=start is not None or theta.size > _MANY_PARAMETERS
+    )
     if preconditioner.exact or preconditioner.rough:
-        descent, _ = _truncated_newton(problems, rows, columns, theta, None, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+        descent, _ = _truncated_newton(problems, rows, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
     else:
         descent = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=_SAMPLE_MAX_ITER)
     return columns.to_model(descent.params) if descent.finished.all() else None
