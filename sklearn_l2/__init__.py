@@ -1,6 +1,7 @@
 """scikit-learn-compatible classifiers with L2 regularization whose strength is tuned on a dev split."""
 
 from ._search.choice import one_standard_error
+from ._search.lambda_path import lambda_path
 from .descent.loop import DivergenceError
 from .l1 import L1LogisticRegression
 from .logistic import L2LogisticRegression
@@ -15,5 +16,6 @@ __all__ = [
     "L2LogisticRegression",
     "L2MLPClassifier",
     "LambdaSearchCV",
+    "lambda_path",
     "one_standard_error",
 ]

@@ -1,5 +1,7 @@
 """LambdaSearchCV gives GridSearchCV's results, with all folds and lambdas solved as one batch."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -226,6 +228,18 @@ def test_wide_X(no_direct_fit):
     both(L2LogisticRegression(), {"lambd": LAMBDS}, X, y, scoring="neg_log_loss", cv=3)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_row_that_is_certainly_wrong_costs_what_it_costs_in_the_peer(n_classes, dtype, no_direct_fit):
+    """Its probability is 0, which log_loss clips."""
+    X, y = noisy(120, 3, n_classes)
+    far = X[y == 0].mean(axis=0) - X[y == 1].mean(axis=0)
+    X[5], y[5] = 1e5 * far, 1
+    folds = [(np.arange(40, 120), np.arange(40)), (np.arange(6, 80), np.arange(80, 120))]
+    ours, _ = both(L2LogisticRegression(), {"lambd": LAMBDS}, X.astype(dtype), y, cv=folds, scoring="neg_log_loss")
+    assert (ours.cv_results_["split0_test_score"] < -np.log(1 / np.finfo(dtype).eps) / 40).all()
+
+
 # Folds that lack a class
 
 
@@ -313,10 +327,26 @@ def test_batches_fit_the_working_memory(n_problems, n_classes, batches):
     whole = search.cv_results_["mean_test_score"]
     batches.clear()
     n_scores = 1 if n_classes == 2 else 3
-    with sklearn.config_context(working_memory=8 * 8 * 1000 * n_scores * n_problems / 2**20):
+    per_problem = 8 * linear._MATRICES_PER_PROBLEM * 1000 * n_scores
+    with sklearn.config_context(working_memory=per_problem * n_problems / 2**20):
         search.fit(X, y)
     assert batches == {1: [1] * 12, 2: [2, 1] * 4, 7: [6, 6]}[n_problems]
     assert_allclose(search.cv_results_["mean_test_score"], whole, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_memory_stays_under_the_working_memory(n_classes):
+    """With 200 lambdas and 10 folds, of which only some can be solved at a time."""
+    X, y = noisy(2000, 10, n_classes)
+    search = LambdaSearchCV(L2LogisticRegression(tol=1e-6), np.logspace(-2, 3, 200), cv=10, refit=False)
+    with sklearn.config_context(working_memory=32):
+        tracemalloc.start()
+        try:
+            search.fit(X, y)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 32 * 2**20
 
 
 def test_a_step_before_the_last_is_fitted_once_per_fold_and_combination():

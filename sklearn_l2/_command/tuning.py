@@ -16,6 +16,8 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
+from .._search.verdicts import Verdict, standard_error
+from .._search.verdicts import verdicts as one_error_verdicts
 from ..logistic import L2LogisticRegression
 from ..mlp import L2MLPClassifier
 from .data import take
@@ -136,11 +138,6 @@ def weight_norm(classifier: Any) -> float:
     return float(np.sqrt(sum(np.sum(np.square(layer, dtype=float)) for layer in weights)))
 
 
-def standard_error(values: np.ndarray) -> float:
-    """Of the mean: std (ddof = 1) / sqrt(n); NaN below two values."""
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
-
-
 # Tuning
 
 
@@ -240,37 +237,11 @@ def _sentence(message: Any) -> str:
 # Choosing
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """How far a row's dev loss lies above the best, the standard error of that, and what it means."""
-
-    text: str
-    above_best: float = np.nan
-    above_best_se: float = np.nan
-
-
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """The one-standard-error rule on the dev loss.
-
-    A lambd is just right if its dev loss exceeds the best by no more than one standard error of the
-    difference, which is taken dev row by dev row (or fold by fold). Any other is overfitting if it is smaller
-    than the best lambd, underfitting if it is larger.
-    """
-    finished = [row for row in rows if not row.failure]
-    if not finished:
-        return [Verdict("failed") for _ in rows]
-    best = min(finished, key=lambda row: (row.dev_loss, -row.lambd))
-    return [_verdict(row, best) for row in rows]
-
-
-def _verdict(row: Row, best: Row) -> Verdict:
-    if row.failure:
-        return Verdict("failed")
-    differences = row.units - best.units
-    above, error = float(np.mean(differences)), standard_error(differences)
-    if row is best or above <= error:
-        return Verdict("just right", above, error)
-    return Verdict("overfitting" if row.lambd < best.lambd else "underfitting", above, error)
+    """The one-standard-error rule on the dev loss, taken dev row by dev row (or fold by fold)."""
+    lambds = [row.lambd for row in rows]
+    judged = one_error_verdicts(lambds, [None if row.failure else row.units for row in rows])
+    return [verdict or Verdict("failed") for verdict in judged]
 
 
 def preference(row: Row) -> tuple[float, float, float]:

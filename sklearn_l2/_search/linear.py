@@ -31,7 +31,7 @@ from .scoring import RowFigures, class_codes, wrong_classes
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
-_MATRICES_PER_PROBLEM = 8  # of n_rows float64 each, for every row of scores, while a batch is solved
+_MATRICES_PER_PROBLEM = 12  # of n_rows float64 each, for every row of scores, while a batch is solved
 _WEAK = 100  # lambda/m up to which, times tol, J is as good as flat near its minimum
 
 

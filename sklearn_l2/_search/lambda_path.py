@@ -1,0 +1,93 @@
+"""lambda_path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
+from sklearn.utils import check_array
+from sklearn.utils.validation import indexable
+
+from .._sklearn import _safe_indexing
+from .candidates import Group, last_step
+from .fits import Unfitted
+from .folds import DevSet, dev_fold
+from .run import batch_fit
+
+Floats = NDArray[np.floating]
+
+
+def lambda_path(estimator: Any, X: Any, y: ArrayLike, lambds: Sequence[float]) -> tuple[Floats, Floats, Floats, Floats]:
+    """Fit a logistic regression for every lambda on the same data, all in one batch.
+
+    Parameters
+    ----------
+    estimator : L2LogisticRegression, L1LogisticRegression or a Pipeline that ends in one
+        Its `lambd` does not matter; L1 fits go from large to small lambda, each starting from the one before.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,)
+        Class labels.
+    lambds : array-like of shape (n_lambdas,)
+        Regularization strengths >= 0, in any order.
+
+    Returns
+    -------
+    lambds : ndarray of shape (n_lambdas,)
+        As given.
+    coefs : ndarray of shape (n_lambdas, 1 or n_classes, n_features)
+        Weights for each lambda; behind a Pipeline's steps, for the columns that the last step sees.
+    intercepts : ndarray of shape (n_lambdas, 1 or n_classes)
+        Biases.
+    dual_gaps : ndarray of shape (n_lambdas,)
+        Certified bounds on J - J*; infinite for lambda 0.
+
+    Raises
+    ------
+    TypeError
+        For any other estimator.
+    ValueError
+        For a negative or infinite lambda, and what the estimator's `fit` refuses.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_l2 import L2LogisticRegression, lambda_path
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
+    >>> lambds, coefs, intercepts, dual_gaps = lambda_path(pipeline, X, y, [1, 10, 100])
+    >>> coefs.shape
+    (3, 1, 30)
+    >>> [round(float(abs(W).max()), 2) for W in coefs]
+    [1.31, 0.6, 0.26]
+    """
+    fit = batch_fit(estimator)
+    if fit is None:
+        raise TypeError(
+            f"lambda_path needs an L2LogisticRegression(solver='auto') or an L1LogisticRegression, bare or at the end "
+            f"of a Pipeline; got {estimator!r}."
+        )
+    strengths: NDArray[np.float64] = check_array(lambds, ensure_2d=False, dtype=np.float64, input_name="lambds")
+    if strengths.ndim != 1 or (strengths < 0).any():
+        raise ValueError(f"lambds must be a sequence of numbers >= 0; got {strengths.tolist()}.")
+    X, y = indexable(X, y)
+    distinct, place = np.unique(strengths, return_inverse=True)
+    group = Group(clone(estimator), np.arange(len(strengths)), distinct, place)
+    nothing_to_score = DevSet(_safe_indexing(X, [0]), _safe_indexing(y, [0]), None, {})
+    models: dict[int, Any] = {}
+    fold = dev_fold(X, y, nothing_to_score, {}, {})
+    for fits in fit(group, [fold], train_rows=False, n_jobs=None, pre_dispatch=None):
+        for i, k in enumerate(fits.lambdas.tolist()):
+            models[k] = last_step(group.with_lambd(k).fit(X, y) if isinstance(fits, Unfitted) else fits.model(i))
+    path = [models[k] for k in place.tolist()]
+    return (
+        strengths,
+        np.stack([model.coef_ for model in path]),
+        np.stack([model.intercept_ for model in path]),
+        np.array([getattr(model, "dual_gap_", np.inf) for model in path]),
+    )
