@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .._linear import row_blocks
 from .._sklearn import _safe_indexing
 from .._training import training_weights
 from ..descent.rows import RowBlocks, multiply
-from ..descent.solve import LinearFit, LinearProblems, solve_newton
+from ..descent.solve import LinearFit, LinearProblems, certified_gap, solve_newton
 from ..logistic import L2LogisticRegression
 from .candidates import Group, last_step
 from .fits import Figures, Fits, Unfitted
@@ -121,7 +122,7 @@ class _Batch:
             column_weight=None if scale is None else scale**-2.0,
         )
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
-            fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter)
+            fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, certify=False)
             scores = _scores(rows, fit.W, fit.b)
         seconds = (time.perf_counter() - start) / len(problems.lambd)
         for i, part in enumerate(parts):
@@ -140,7 +141,10 @@ class _Batch:
     ) -> Fits | Unfitted:
         mine = slice(first, first + len(lambdas))
         own = LinearFit(**{name: value[mine] for name, value in vars(fit).items()})
-        models = _Models(self, part, lambdas, _for_last_step(own, part))
+        chosen = np.zeros(len(problems.lambd), dtype=bool)
+        chosen[mine] = True
+        certify = partial(self._certified_gap, problems.select(chosen), own)
+        models = _Models(self, part, lambdas, _for_last_step(own, part), certify)
         if not models.fit_into(self.X.dtype):
             return Unfitted(part.fold.number, lambdas)
         models.warn()
@@ -149,6 +153,10 @@ class _Batch:
         test = self._test_figures(part, own, scores)
         figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, test)
         return Fits(part.fold.number, lambdas, seconds, models, test, train, figures)
+
+    def _certified_gap(self, problems: LinearProblems, fit: LinearFit) -> Floats:
+        with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
+            return certified_gap(problems, rows, fit.W, fit.b)
 
     def _test_figures(self, part: _Part, fit: LinearFit, scores: Floats) -> RowFigures | None:
         """Figures of the rows to score on; None where there is something about them that is for the scorer to say."""
@@ -194,8 +202,13 @@ class _Models:
     part: _Part
     lambdas: Indices
     fit: LinearFit
+    certify: Callable[
+        [], Floats
+    ]  # for the few that are asked for a model: it takes as long as two steps of the descent
 
     def __call__(self, i: int) -> Any:
+        if np.isinf(self.fit.dual_gap).all():
+            self.fit = replace(self.fit, dual_gap=self.certify())
         return self._build(i)[0]
 
     def _build(self, i: int) -> tuple[Any, L2LogisticRegression]:

@@ -499,6 +499,15 @@ def _finish(
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
 
 
+def certified_gap(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> Floats:
+    """The bound on J - J* (P,) of weights (P, K, n_columns) and biases (P, K): infinite where lambda is 0."""
+    columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
+    objective, penalty, theta = problems.objective(rows, columns), problems.penalty(columns), columns.from_model(W, b)
+    objective.set_scores(objective.compute_scores(theta))
+    J = objective.loss() + penalty.value(theta)
+    return dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
+
+
 def _all_right(objective: LinearObjective) -> Mask:
     """Per problem, whether every row of positive weight has its largest score at its own class, (P,)."""
     assert objective.scores is not None
