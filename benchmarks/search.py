@@ -64,7 +64,7 @@ def in_pipeline(model: Any, scaled: bool) -> tuple[Any, str]:
 
 
 def ours(case: Case, folds: Any, search: Any = LambdaSearchCV) -> Any:
-    model, prefix = in_pipeline(L2LogisticRegression(tol=1e-8), case.scaled)
+    model, prefix = in_pipeline(L2LogisticRegression(), case.scaled)
     return search(model, {f"{prefix}lambd": case.lambds}, scoring="neg_log_loss", cv=folds)
 
 

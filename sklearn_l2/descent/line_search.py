@@ -26,8 +26,8 @@ def largest_move(change: Floats) -> Floats:
 
 def line_search(
     objective: LinearObjective, penalty: Penalty, params: Floats, s: Floats, change: Floats, slope: Floats, small: Mask
-) -> tuple[Floats, Floats | None]:
-    """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does; data loss there.
+) -> Floats:
+    """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does.
 
     `slope` (P,) is the fall of J expected of the step s (P, K, D), `change` the scores' change by it (n, P, K), and
     `small` tells which problems' scores hardly move.
@@ -37,14 +37,13 @@ def line_search(
     J = objective.value + penalty.value(params)
     # Where J no longer resolves the descent, a small move is known to go down and needs no test.
     undecided = ~(small & (-slope <= _RESOLUTION * J))
-    if not undecided.any():
-        return length, None
     for _ in range(_MAX_HALVINGS):
-        value = objective.loss(change, length)
-        lower = value + penalty.value(params + length[:, None, None] * s) <= J + _ARMIJO * length * slope
-        undecided &= ~lower
         if not undecided.any():
-            return length, value
+            return length
+        value = objective.loss_after(change, length, np.flatnonzero(undecided))
+        penalties = penalty.value(params + length[:, None, None] * s)[undecided]
+        enough = (J + _ARMIJO * length * slope)[undecided]
+        undecided[undecided] = ~(value + penalties <= enough)
         length[undecided] /= 2
     length[undecided] = 0.0
-    return length, None
+    return length

@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 _LARGEST_INVERSE_SCALE = 2.0**460  # its square, the penalty's weight, times lambda/m stays finite
 _SMALLEST_INVERSE_SCALE = 2.0**-1020
-_PIECE = 2**15  # scores whose temporary arrays stay in the cache
+_PIECE = 2**16  # scores whose temporary arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class LinearObjective:
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
         self.scores: Floats | None = None
         self.scores_are_current = False  # whether they belong to the params of the next gradient
-        self.value: Floats | None = None  # data loss (P,) at the current scores, where known
+        self.value: Floats | None = None  # data loss (P,) at the last gradient
         # Two classes: s/m p (1 - p), (n, P, 1). Softmax: probabilities, (n, P, K).
+        self.keeps_curvature = True  # whether a gradient takes down second derivatives too
         self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows), dtype=rows.dtype)
 
     @property
@@ -148,23 +149,34 @@ class LinearObjective:
 
     # -- the loss at the current scores ---------------------------------------------------------------------------
 
-    def loss(self, step: Floats | None = None, length: Floats | None = None) -> Floats:
-        """Data loss (P,) at the current scores, or at scores + length * step (n, P, K) with length (P,)."""
+    def loss(self) -> Floats:
+        """Data loss (P,) at the current scores."""
         assert self.scores is not None
         scores = self.scores
 
         def add(rows: slice, total: Floats) -> None:
             for part in self._pieces(rows):
-                z = scores[part]
-                if step is not None and length is not None:
-                    z = z + length[:, None] * step[part]
-                total += self._weighted_loss(z, part)
+                total += self._weighted_loss(scores[part], self.share[part], part)
 
         (total,) = self.rows.sum_rows(add, (self.n_problems,))
         return total
 
-    def move(self, step: Floats, length: Floats, value: Floats | None) -> None:
-        """scores += length * step, with step (n, P, K), length (P,) and the data loss there (P,), where known."""
+    def loss_after(self, step: Floats, length: Floats, problems: NDArray[np.intp]) -> Floats:
+        """Data loss (A,) of some problems at scores + length * step (n, P, K) with length (P,)."""
+        assert self.scores is not None
+        scores = self.scores
+        some: Any = slice(None) if len(problems) == self.n_problems else problems
+
+        def add(rows: slice, total: Floats) -> None:
+            for part in self._pieces(rows):
+                z = scores[part][:, some] + length[some, None] * step[part][:, some]
+                total += self._weighted_loss(z, self.share[part][:, some], part)
+
+        (total,) = self.rows.sum_rows(add, (len(problems),))
+        return total
+
+    def move(self, step: Floats, length: Floats) -> None:
+        """scores += length * step, with step (n, P, K) and length (P,)."""
 
         def add(rows: slice) -> None:
             assert self.scores is not None
@@ -172,12 +184,11 @@ class LinearObjective:
                 self.scores[part] += length[:, None] * step[part]
 
         self.rows.sum_rows(add)
-        self.value = value
         self.scores_are_current = True
 
     def set_scores(self, scores: Floats) -> None:
         """Take scores (n, P, K) that belong to the params of the next gradient."""
-        self.scores, self.value, self.scores_are_current = scores, None, True
+        self.scores, self.scores_are_current = scores, True
 
     def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
         """Data loss (P,) and gradient (P, K, D); reads X once."""
@@ -206,7 +217,8 @@ class LinearObjective:
         curvature = self.curvature[rows]
         if self.is_binary:
             loss, slope[...], c = LogLoss.derivatives(z, target)
-            np.multiply(c, share, out=curvature)
+            if self.keeps_curvature:
+                np.multiply(c, share, out=curvature)
             loss = loss[..., 0]
         else:
             loss = SoftmaxCrossEntropy.value(z, target)
@@ -229,9 +241,9 @@ class LinearObjective:
         g, h = self.rows.sum_rows(add, shift.shape, shift.shape)
         return g, h
 
-    def _weighted_loss(self, z: Floats, rows: slice) -> Floats:
-        """Sum over some rows of (s/m) loss at scores z (rows, P, K), (P,)."""
-        return np.einsum("np,np->p", self.share[rows], self._loss.value(z, self.target[rows]))
+    def _weighted_loss(self, z: Floats, share: Floats, rows: slice) -> Floats:
+        """Sum over some rows of (s/m) loss at scores z (rows, A, K), with share (rows, A): (A,)."""
+        return np.einsum("np,np->p", share, self._loss.value(z, self.target[rows]))
 
     def _pieces(self, rows: slice) -> Iterable[slice]:
         """Slices of `rows` with about _PIECE scores each."""

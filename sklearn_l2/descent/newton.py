@@ -60,10 +60,11 @@ def conjugate_gradients(
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
         s[active] += _per_problem(length) * direction
+        Xd *= length[:, None]
         if len(active) == A:
-            change += length[:, None] * Xd
+            change += Xd
         else:
-            change[:, active] += length[:, None] * Xd
+            change[:, active] += Xd
         steps[active] += 1
         r = r - _per_problem(length) * Hd
         z = solve(r, active)
@@ -119,9 +120,9 @@ class TruncatedNewton:
 
         move = largest_move(change)
         small = move <= SMALL_MOVE
-        length, value = line_search(self.objective, self.penalty, params, s, change, slope, small)
+        length = line_search(self.objective, self.penalty, params, s, change, slope, small)
         params += _per_problem(length) * s
-        self.objective.move(change, length, value)
+        self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = length == 0
         # The step leaves a hundredth of the decrement where the scores, and so the curvature, hardly change by it.

@@ -86,10 +86,10 @@ class ProximalNewton:
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
         small = largest_move(change) <= SMALL_MOVE
-        length, value = line_search(self.objective, self.penalty, params, s, change, slope, small)
+        length = line_search(self.objective, self.penalty, params, s, change, slope, small)
         length[slope > 0] = 0.0
         params += length[:, None, None] * s
-        self.objective.move(change, length, value if (slope <= 0).all() else None)
+        self.objective.move(change, length)
         negligible = (decrement <= _NEGLIGIBLE * self.tol) & (slope < 0)  # slope 0: no step was found
         self.converged = small & (decrement <= self.tol) & (settled | negligible)
         self.stalled = (length == 0) | (slope == 0)

@@ -64,6 +64,7 @@ class QuasiNewton:
         if not self.point.size:
             if not self.is_built:
                 self.preconditioner.build(self.objective, self.penalty, params)
+            self.objective.keeps_curvature = False
             self.point, self.gradient, self.J = params.copy(), gradient, J
             self._aim(np.ones(len(params), dtype=bool))
         else:
