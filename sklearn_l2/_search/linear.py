@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .._linear import row_blocks
 from .._sklearn import _safe_indexing
 from .._training import training_weights
 from ..descent.rows import RowBlocks, multiply
-from ..descent.solve import LinearFit, LinearProblems, certified_gap, solve_newton
+from ..descent.solve import LinearFit, LinearProblems, certified, solve_newton
 from ..logistic import L2LogisticRegression
 from .candidates import Group, last_step
 from .fits import Figures, Fits, Unfitted
@@ -33,6 +34,8 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 _MATRICES_PER_PROBLEM = 12  # of n_rows float64 each, for every row of scores, while a batch is solved
+_LONG = 5 * 10**8  # multiplications in a pass over X for all problems; a descent of that size takes about 2 s
+_FEWEST = 64  # columns of scores in a piece of a long job; with fewer, reading X takes longer than arithmetic
 _WEAK = 100  # lambda/m up to which, times tol, J is as good as flat near its minimum
 
 
@@ -96,18 +99,24 @@ class _Batch:
         There a fold that shares a preconditioner with others learns from it what they know of its test rows.
         """
         weak = self.group.lambds <= _WEAK * self.model.tol * max(part.weights.sum() for part in self.parts)
+        yield from self._in_pieces(np.flatnonzero(~weak), self.parts, train_rows)
         for part in self.parts:
             yield from self._in_pieces(np.flatnonzero(weak), [part], train_rows)
-        yield from self._in_pieces(np.flatnonzero(~weak), self.parts, train_rows)
 
     def _in_pieces(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
-        """In as many pieces as working memory demands: some lambdas on all folds, or one lambda on some folds."""
-        bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
-        most = max(1, int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem))
+        """From large to small lambdas: some on all folds at a time, or one on some folds."""
+        most = self._most_problems()
         lambda_step, part_step = max(1, most // len(parts)), min(most, len(parts))
-        for a in range(0, len(lambdas), lambda_step):
-            for f in range(0, len(parts), part_step):
-                yield from self._solve(lambdas[a : a + lambda_step], parts[f : f + part_step], train_rows)
+        for piece in reversed(np.array_split(lambdas, max(1, ceil(len(lambdas) / lambda_step)))):
+            for f in range(0, len(parts) if len(piece) else 0, part_step):
+                yield from self._solve(piece, parts[f : f + part_step], train_rows)
+
+    def _most_problems(self) -> int:
+        """At a time: what working memory holds, and of a long job a piece, for Ctrl-C keeps the pieces finished."""
+        bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
+        fitting = int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem)
+        quick = max(_LONG // self.X.size, _FEWEST) // self.n_scores
+        return max(1, min(fitting, quick))
 
     def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
         L = len(lambdas)
@@ -143,7 +152,7 @@ class _Batch:
         own = LinearFit(**{name: value[mine] for name, value in vars(fit).items()})
         chosen = np.zeros(len(problems.lambd), dtype=bool)
         chosen[mine] = True
-        certify = partial(self._certified_gap, problems.select(chosen), own)
+        certify = partial(self._certified, problems.select(chosen), own)
         models = _Models(self, part, lambdas, _for_last_step(own, part), certify)
         if not models.fit_into(self.X.dtype):
             return Unfitted(part.fold.number, lambdas)
@@ -154,9 +163,9 @@ class _Batch:
         figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, test)
         return Fits(part.fold.number, lambdas, seconds, models, test, train, figures)
 
-    def _certified_gap(self, problems: LinearProblems, fit: LinearFit) -> Floats:
+    def _certified(self, problems: LinearProblems, fit: LinearFit) -> tuple[Floats, Floats]:
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
-            return certified_gap(problems, rows, fit.W, fit.b)
+            return certified(problems, rows, fit.W, fit.b)
 
     def _test_figures(self, part: _Part, fit: LinearFit, scores: Floats) -> RowFigures | None:
         """Figures of the rows to score on; None where there is something about them that is for the scorer to say."""
@@ -202,13 +211,14 @@ class _Models:
     part: _Part
     lambdas: Indices
     fit: LinearFit
-    certify: Callable[
-        [], Floats
-    ]  # for the few that are asked for a model: it takes as long as two steps of the descent
+    # J and the bound on J - J*, for the few that are asked for a model: it takes as long as two steps of the descent.
+    certify: Callable[[], tuple[Floats, Floats]]
 
     def __call__(self, i: int) -> Any:
         if np.isinf(self.fit.dual_gap).all():
-            self.fit = replace(self.fit, dual_gap=self.certify())
+            J, gap = self.certify()
+            losses = [[*losses[:-1], end] for losses, end in zip(self.fit.losses, J.tolist(), strict=True)]
+            self.fit = replace(self.fit, losses=losses, dual_gap=gap)
         return self._build(i)[0]
 
     def _build(self, i: int) -> tuple[Any, L2LogisticRegression]:

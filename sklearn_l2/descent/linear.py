@@ -277,6 +277,13 @@ class LinearObjective:
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
         return self._from_columns(products, sums, direction.shape), change
 
+    def total_curvature(self) -> Floats:
+        """Sum of the score curvatures over rows and classes, (P,)."""
+        if self.is_binary:
+            return self.curvature[..., 0].sum(axis=0, dtype=np.float64)
+        squares = np.einsum("npk,npk->np", self.curvature, self.curvature)
+        return np.einsum("np,np->p", self.share, 1 - squares).astype(np.float64)
+
     def score_curvature(self, indices: Any = slice(None)) -> Floats:
         """Diagonal of the loss's Hessian in the scores: s/m p (1 - p) for some rows, (rows, P, K)."""
         if self.is_binary:

@@ -35,13 +35,14 @@ class LogLoss:
         np.negative(e, out=e)
         np.exp(e, out=e)
         u = 1 + e
-        # log(1 + e), the rounding of 1 + e put right: faster than numpy's log1p.
-        lost = u - 1
-        lost -= e
-        lost /= u
         loss = np.log(u)
-        loss -= lost
-        loss += np.maximum(v, 0, out=lost)
+        if loss.dtype == np.float64:
+            # Putting right the rounding of 1 + e is faster than numpy's log1p.
+            lost = u - 1
+            lost -= e
+            lost /= u
+            loss -= lost
+        loss += np.maximum(v, 0)
         # e / u is the smaller of p and 1 - p; |slope| is that where v is negative (-0.0 too), else 1 less it.
         e /= u
         curvature = np.subtract(1, e, out=u)

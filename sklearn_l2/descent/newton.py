@@ -99,12 +99,13 @@ class TruncatedNewton:
         self.converged = np.zeros(n_problems, dtype=bool)
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
+        self.doubted = np.zeros(n_problems, dtype=bool)
         self._debt = 0.0 if is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
         self.preconditioner.keep(mask)
-        for name in ("decrement", "reduction", "converged", "stalled", "unbounded"):
+        for name in ("decrement", "reduction", "converged", "stalled", "unbounded", "doubted"):
             setattr(self, name, getattr(self, name)[mask])
 
     def step(self, params: Floats, gradient: Floats) -> None:
@@ -112,6 +113,8 @@ class TruncatedNewton:
         if self.preconditioner.exact or self._debt >= self.preconditioner.cost:
             self.preconditioner.build(self.objective, self.penalty, params)
             self._debt = 0.0
+        elif self.doubted.any():
+            self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
         s, change = self._newton_direction(params, gradient)
         slope = _dot(gradient, s)
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
@@ -128,6 +131,9 @@ class TruncatedNewton:
         # The step leaves a hundredth of the decrement where the scores, and so the curvature, hardly change by it.
         left = np.where((move <= _TINY_MOVE) & (not self.preconditioner.rough), 10 * _ENERGY_TOLERANCE, 1.0) * decrement
         self.converged = (left <= self.tol) & small
+        # A residual measured by what was the curvature elsewhere says little.
+        self.doubted = self.converged & self.preconditioner.outdated(self.objective)
+        self.converged &= ~self.doubted
 
     def _newton_direction(self, params: Floats, gradient: Floats) -> tuple[Floats, Floats]:
         """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""

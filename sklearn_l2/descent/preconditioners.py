@@ -20,6 +20,7 @@ from .rows import RowBlocks, even_sample, multiply
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 _GEMM_SPEEDUP = 25.0  # multiply-adds per second of a symmetric matrix product over those of a pass over X
 _PASSES_FOR_A_BUILD = 0.8
@@ -30,6 +31,7 @@ _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls aroun
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _JITTER = 1e-14
+_DRIFT = 1.25  # of the total curvature, up to which M is taken for what it was
 
 
 class Preconditioner(Protocol):
@@ -41,6 +43,12 @@ class Preconditioner(Protocol):
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         """Take the Hessian at theta (P, K, D), the point of the objective's last gradient."""
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        """The same for the problems in stale (P,), each by itself."""
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        """Which problems' curvature is no more what it was when M was built, (P,)."""
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         """M^-1 r for r (A, K, D) of the given problems (A,)."""
@@ -89,6 +97,12 @@ class Diagonal:
         diagonal = objective.hessian_diagonal() + penalty.curvature(theta)
         self.inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny ** 0.5)
 
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        self.build(objective, penalty, theta)
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        return np.zeros(objective.n_problems, dtype=bool)
+
     def solve(self, r: Floats, problems: Indices) -> Floats:
         return self.inverse[problems] * r
 
@@ -124,8 +138,21 @@ class SampledHessian:
         self.sample = objective.sample_columns(self.indices)
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
+        self.total_curvature: Floats = np.empty(0)  # when M was built
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        self._build(objective, penalty, theta, np.ones(len(theta), dtype=bool))
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        for of_what in (self.of_data, self.of_factor):
+            of_what[stale] = of_what.max() + 1 + np.arange(stale.sum())
+        self._build(objective, penalty, theta, stale)
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        ratio = objective.total_curvature() / self.total_curvature
+        return ~((ratio >= 1 / _DRIFT) & (ratio <= _DRIFT))
+
+    def _build(self, objective: LinearObjective, penalty: L2, theta: Floats, which: Mask) -> None:
         curvature, share = objective.curvature, objective.share
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
         if len(self.sample) < len(share):
@@ -136,18 +163,23 @@ class SampledHessian:
             share = share * counts
             curvature = curvature * counts[:, None] if objective.is_binary else curvature
         rows, size = objective.rows, self.sample.shape[1] * objective.n_score_rows
+        total = objective.total_curvature()
+        if not self.total_curvature.size:
+            self.total_curvature = total.copy()
 
         def build_one(data: int) -> None:
             members = np.flatnonzero(self.of_data == data)
+            self.total_curvature[members] = total[members].mean()
             H = self.hessian(rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1))
             for factor in np.unique(self.of_factor[members]):
                 alike = members[self.of_factor[members] == factor]
                 self.inverse_factor[factor] = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
 
-        rows.run(build_one, np.unique(self.of_data).tolist(), len(self.sample) * size**2)
+        rows.run(build_one, np.unique(self.of_data[which]).tolist(), len(self.sample) * size**2)
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        self.of_data, self.of_factor = self.of_data[mask], self.of_factor[mask]
+        for name in ("of_data", "of_factor", "total_curvature"):
+            setattr(self, name, getattr(self, name)[mask])
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         flat = r.reshape(len(r), -1)

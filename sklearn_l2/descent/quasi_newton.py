@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .line_search import SMALL_MOVE
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Preconditioner
@@ -30,8 +31,8 @@ class QuasiNewton:
     """theta := theta + t s with s = -B g; B is M^-1 corrected by the last steps and their changes of the gradient.
 
     The next gradient shows whether a step was good; a problem that went too far goes back a part of it. A problem is
-    near when its decrement (1/2) g^T B g is at most `tol`; that step is still made, and not judged. It is lost when no
-    step helps, or its decrement hardly falls.
+    near when its decrement (1/2) g^T B g is at most `tol`; a short step is then still made, and not judged. It is lost
+    when no step helps, or its decrement hardly falls.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class QuasiNewton:
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
         self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
         self.decrements: list[Floats] = []  # of the last steps
+        self.near, self.lost = np.zeros((2, objective.n_problems), dtype=bool)
         self.length = np.ones(objective.n_problems)
         self.point: Floats = np.empty(0)  # the last good params, with their gradient, J, step and slope along it
         self.gradient: Floats = self.point
@@ -54,7 +56,7 @@ class QuasiNewton:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
         self.pairs = [(s[mask], y[mask], rho[mask]) for s, y, rho in self.pairs]
         self.decrements = [decrement[mask] for decrement in self.decrements]
-        for name in ("problems", "length", "point", "gradient", "J", "s", "slope"):
+        for name in ("near", "lost", "problems", "length", "point", "gradient", "J", "s", "slope"):
             setattr(self, name, getattr(self, name)[mask])
 
     def step(self, params: Floats, gradient: Floats) -> None:
@@ -73,9 +75,14 @@ class QuasiNewton:
             self.point[good], self.gradient[good], self.J[good] = params[good], gradient[good], J[good]
             self._aim(good)
         self.decrements = [*self.decrements[-_PATIENCE:], -self.slope / 2]
-        params[...] = self.point + _per_problem(self.length) * self.s
+        self.near = -self.slope <= 2 * self.tol
+        self.lost = ~(self.length >= _SMALLEST_LENGTH) | ~(self.slope <= 0) | self._slow()
+        # The core's columns are about as large as 1: a step so short hardly moves a score.
+        is_short = np.abs(self.s).sum(axis=2).max(axis=1) <= SMALL_MOVE / 2
+        stays = self.lost | (self.near & ~is_short)
+        params[...] = self.point + _per_problem(np.where(stays, 0.0, self.length)) * self.s
 
-    def slow(self) -> Mask:
+    def _slow(self) -> Mask:
         """Which decrements have hardly fallen of late: the metric does not suit the problem."""
         if len(self.decrements) <= _PATIENCE:
             return np.zeros(len(self.slope), dtype=bool)
@@ -125,16 +132,13 @@ class QuasiNewton:
 
 
 class QuasiNewtonEnd:
-    """Stops the problems that are near, and those that can go no further, where they stood last."""
+    """Stops the problems that are near, and those that are lost."""
 
     def __init__(self, update: QuasiNewton) -> None:
         self.update = update
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
-        update = self.update
-        lost = ~(update.length >= _SMALLEST_LENGTH) | ~(update.slope <= 0) | update.slow()
-        params[lost] = update.point[lost]
-        return np.select([lost, -update.slope <= 2 * update.tol], [LOST, NEAR], 0)
+        return np.select([self.update.lost, self.update.near], [LOST, NEAR], 0)
 
     def keep(self, mask: Mask) -> None:
         """The update forgets the problems itself."""

@@ -66,6 +66,8 @@ class RowBlocks:
         bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
         self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
         self._sparse_blocks = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
+        self._single: RowBlocks | None = None
+        self._statistics: tuple[Floats, Floats] | None = None
         self._owns_helpers = helpers is None and n_threads > 1
         self._helpers = ThreadPoolExecutor(n_threads - 1) if self._owns_helpers else helpers
 
@@ -97,14 +99,16 @@ class RowBlocks:
         return self.like(self.X[indices], self._settings["n_scores"])
 
     def in_single_precision(self, centre: Floats, inverse_scale: Floats) -> RowBlocks:
-        """Row blocks of a float32 copy of (X - centre) * inverse_scale, for dense X."""
-        copy = np.empty(self.X.shape, dtype=np.float32)
+        """Row blocks of a float32 copy of (X - centre) * inverse_scale, for dense X; kept for the next time."""
+        if self._single is None:
+            copy = np.empty(self.X.shape, dtype=np.float32)
 
-        def standardize(block: Any, rows: slice) -> None:
-            np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
+            def standardize(block: Any, rows: slice) -> None:
+                np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
 
-        self.sum_blocks(standardize)
-        return self.like(copy, self._settings["n_scores"], np.float32)
+            self.sum_blocks(standardize)
+            self._single = self.like(copy, self._settings["n_scores"], np.float32)
+        return self._single
 
     def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
@@ -185,6 +189,11 @@ class RowBlocks:
 
     def column_centre_and_spread(self) -> tuple[Floats, Floats]:
         """Per column the mean and the largest distance from it (sparse: the mean size of the non-zeros)."""
+        if self._statistics is None:
+            self._statistics = self._column_centre_and_spread()
+        return self._statistics
+
+    def _column_centre_and_spread(self) -> tuple[Floats, Floats]:
         n_columns = self.n_columns
         if self.is_sparse:
 

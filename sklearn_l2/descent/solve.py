@@ -179,7 +179,7 @@ def solve_newton(
     if start is None and is_wide and problems.column_weight is None:
         fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
         if fit is not None:
-            if (fit.dual_gap <= tol).all() or not (problems.lambd > 0).all():
+            if (fit.dual_gap <= _NEAR * tol).all() or not (problems.lambd > 0).all():
                 return fit
             start = fit.W, fit.b
     descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
@@ -329,6 +329,10 @@ def _coarse_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, 
     of X is read, and all problems are solved, only for the last digits.
     """
     n_parameters = rows.n_columns * problems.n_score_rows
+    merged, member_of = problems.merged()
+    if len(merged.lambd) < len(problems.lambd):
+        optimum = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
+        return None if optimum is None else (optimum[0][member_of], optimum[1][member_of])
     n_sample = n_sampled_rows(rows.n_rows, n_parameters)
     if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
         indices = even_sample(rows.n_rows, n_sample)
@@ -336,10 +340,6 @@ def _coarse_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, 
         if sample is not None:
             with rows.sampled(indices) as part:
                 return _rough_optimum(sample, part, 0.1 * n_parameters / n_sample)
-    merged, member_of = problems.merged()
-    if len(merged.lambd) < len(problems.lambd):
-        optimum = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
-        return None if optimum is None else (optimum[0][member_of], optimum[1][member_of])
     return None
 
 
@@ -485,27 +485,33 @@ def _finish(
     objective = problems.objective(rows, columns)
     if last is not None and last.is_binary and last.n_problems == len(theta) and theta is descent.params:
         objective = last
-    penalty = problems.penalty(columns)
-    if not objective.scores_are_current:
-        objective.set_scores(objective.compute_scores(theta))
-    J = objective.loss() + penalty.value(theta)
-    gap = np.full(len(theta), np.inf)
-    if certify:
-        gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
+    unpenalized = problems.lambd == 0
+    if certify or unpenalized.any():
+        J, gap = _certified(problems, objective, columns, theta)
+    else:
+        J = np.array([losses[-1] for losses in descent.losses])  # before the last step, which hardly changes it
+        gap = np.full(len(theta), np.inf)
     for losses, end in zip(descent.losses, J.tolist(), strict=True):
         losses.append(end)
-    unpenalized = problems.lambd == 0
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
 
 
-def certified_gap(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> Floats:
-    """The bound on J - J* (P,) of weights (P, K, n_columns) and biases (P, K): infinite where lambda is 0."""
+def certified(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """J and the bound on J - J* (infinite for lambda 0), (P,), of weights (P, K, n_columns) and biases (P, K)."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
-    objective, penalty, theta = problems.objective(rows, columns), problems.penalty(columns), columns.from_model(W, b)
-    objective.set_scores(objective.compute_scores(theta))
+    return _certified(problems, problems.objective(rows, columns), columns, columns.from_model(W, b))
+
+
+def _certified(
+    problems: LinearProblems, objective: LinearObjective, columns: Columns, theta: Floats
+) -> tuple[Floats, Floats]:
+    if not objective.scores_are_current:
+        objective.set_scores(objective.compute_scores(theta))
+    penalty = problems.penalty(columns)
     J = objective.loss() + penalty.value(theta)
-    return dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
+    gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
+    return J, gap
 
 
 def _all_right(objective: LinearObjective) -> Mask:

@@ -1,0 +1,51 @@
+"""A batch of folds and lambdas ends at the optimum of each of its problems, also where they have little in common."""
+
+import numpy as np
+import pytest
+from common import badly_scaled, load, noisy
+from sklearn.model_selection import StratifiedKFold
+
+from sklearn_l2.descent.rows import RowBlocks
+from sklearn_l2.descent.solve import LinearProblems, certified, solve_newton
+
+LAMBDS = np.logspace(-6, 4, 9)
+
+
+def separable():
+    X = np.random.default_rng(0).standard_normal((5000, 30))
+    return X, X[:, 0] > 0
+
+
+CASES = {
+    "iris": lambda: load("iris"),
+    "wine, raw": lambda: load("wine"),
+    "breast cancer, raw": lambda: load("breast_cancer"),
+    "separable": separable,
+    "overlapping": lambda: noisy(3000, 60),
+    "badly scaled": lambda: (badly_scaled(noisy(3000, 60)[0]), noisy(3000, 60)[1]),
+    "few rows": lambda: noisy(120, 300),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_problem_of_a_batch_ends_at_its_optimum(name):
+    X, y = CASES[name]()
+    classes, codes = np.unique(y, return_inverse=True)
+    weights = np.ones((len(y), 5))
+    for fold, (_, test) in enumerate(StratifiedKFold(5).split(X, y)):
+        weights[test, fold] = 0
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * codes)[:, None, None] if len(classes) == 2 else codes[:, None],
+        n_score_rows=1 if len(classes) == 2 else len(classes),
+        weights=np.repeat(weights, len(LAMBDS), axis=1),
+        lambd=np.tile(LAMBDS, 5),
+    )
+    with RowBlocks(X, n_scores=len(problems.lambd) * problems.n_score_rows) as rows:
+        fit = solve_newton(problems, rows, tol=1e-12, max_iter=1000, certify=False)
+        J, bound = certified(problems, rows, fit.W, fit.b)
+        tight = solve_newton(problems, rows, tol=1e-16, max_iter=1000, start=(fit.W, fit.b))
+    assert fit.converged.all()
+    excess = J - np.array([losses[-1] for losses in tight.losses])
+    assert excess.max() <= 1e-10
+    assert (tight.dual_gap[problems.lambd >= 1e-3] <= 1e-7).all()  # else the tight fit may be wrong in the same way
+    assert (bound >= excess - 1e-15).all()
