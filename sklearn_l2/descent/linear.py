@@ -122,19 +122,28 @@ class LinearObjective:
 
     def _to_scores(self, theta: Floats) -> tuple[Floats, Floats]:
         """Right-hand factor (n_columns, P K) and offsets (P K) such that scores = X factor + offsets."""
-        W, b = self.columns.to_model(theta)
-        factor = np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T, dtype=self.rows.dtype)
-        return factor, b.reshape(-1).astype(self.rows.dtype, copy=False)
+        n_columns, scale = self.rows.n_columns, self.columns.inverse_scale
+        flat = theta.reshape(-1, theta.shape[-1])
+        factor = np.empty((n_columns, len(flat)), dtype=self.rows.dtype)
+        for part in _pieces(n_columns, len(flat)):
+            factor[part] = (flat[:, part] * scale[part]).T
+        offset = -(flat[:, :n_columns] @ (scale * self.columns.centre))
+        if self.columns.intercept:
+            offset += flat[:, n_columns]
+        return factor, offset.astype(self.rows.dtype, copy=False)
 
     def _from_columns(self, products: Floats, sums: Floats, shape: tuple[int, ...]) -> Floats:
         """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
-        gradient = np.empty(shape)
-        n_columns = self.rows.n_columns
-        centred = (products - np.multiply.outer(self.columns.centre, sums)) * self.columns.inverse_scale[:, None]
-        gradient[..., :n_columns] = centred.T.reshape(*shape[:-1], n_columns)
+        n_columns, scale = self.rows.n_columns, self.columns.inverse_scale
+        shift = self.columns.centre * scale
+        flat = np.empty((len(sums), shape[-1]))
+        for part in _pieces(n_columns, len(sums)):
+            centred = products[part] * scale[part, None]
+            centred -= np.multiply.outer(shift[part], sums)
+            flat[:, part] = centred.T
         if self.columns.intercept:
-            gradient[..., n_columns] = sums.reshape(shape[:-1])
-        return gradient
+            flat[:, n_columns] = sums
+        return flat.reshape(shape)
 
     def compute_scores(self, theta: Floats) -> Floats:
         """X~ theta, shape (n, P, K)."""
@@ -247,8 +256,7 @@ class LinearObjective:
 
     def _pieces(self, rows: slice) -> Iterable[slice]:
         """Slices of `rows` with about _PIECE scores each."""
-        size = max(1, _PIECE // (self.n_problems * self.n_score_rows))
-        return (slice(a, min(a + size, rows.stop)) for a in range(rows.start, rows.stop, size))
+        return _pieces(rows.stop, self.n_problems * self.n_score_rows, rows.start)
 
     # -- second derivatives at the point of the last gradient -----------------------------------------------------
 
@@ -330,6 +338,12 @@ class LinearObjective:
         if self.columns.intercept:
             diagonal[..., n_columns] = sums.reshape(self.n_problems, -1)
         return diagonal
+
+
+def _pieces(stop: int, width: int, start: int = 0) -> Iterable[slice]:
+    """Slices of range(start, stop) with about _PIECE elements of `width` each."""
+    size = max(1, _PIECE // width)
+    return (slice(a, min(a + size, stop)) for a in range(start, stop, size))
 
 
 def _flat(a: Floats) -> Floats:

@@ -59,17 +59,20 @@ def conjugate_gradients(
         curvature = _dot(direction, Hd)
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
-        s[active] += _per_problem(length) * direction
         Xd *= length[:, None]
         if len(active) == A:
+            s += _per_problem(length) * direction
             change += Xd
         else:
+            s[active] += _per_problem(length) * direction
             change[:, active] += Xd
         steps[active] += 1
-        r = r - _per_problem(length) * Hd
+        Hd *= _per_problem(length)
+        r -= Hd
         z = solve(r, active)
         rz_next = _dot(r, z)
-        direction = z + _per_problem(rz_next / rz) * direction
+        direction *= _per_problem(rz_next / rz)
+        direction += z
         rz = rz_next
         running = usable & (rz > target[active])
 
@@ -144,7 +147,8 @@ class TruncatedNewton:
 
         def product(direction: Floats, problems: Indices) -> tuple[Floats, Floats]:
             Hd, Xd = self.objective.hessian_product(direction, problems)
-            return Hd + ridge[problems] * direction, Xd
+            Hd += (ridge if len(problems) == len(ridge) else ridge[problems]) * direction
+            return Hd, Xd
 
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         s, change, steps = conjugate_gradients(

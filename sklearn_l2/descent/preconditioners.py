@@ -104,7 +104,7 @@ class Diagonal:
         return np.zeros(objective.n_problems, dtype=bool)
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        return self.inverse[problems] * r
+        return (self.inverse if len(problems) == len(self.inverse) else self.inverse[problems]) * r
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
         self.inverse = self.inverse[mask]
