@@ -1,6 +1,7 @@
 """Bad and extreme input: each gives a clear error or a named warning, and fitted weights are always finite."""
 
 import re
+import warnings
 
 import joblib
 import numpy as np
@@ -348,3 +349,18 @@ def test_more_iterations_are_asked_for_in_a_named_warning(solver):
         L2LogisticRegression(solver=solver, max_iter=2, learning_rate=1e-7).fit(raw_X, y)
     with pytest.warns(ConvergenceWarning, match="lambd is 0"):
         L2LogisticRegression(lambd=0, solver=solver, max_iter=2, learning_rate=1e-2).fit(X, Y)
+
+
+def test_columns_whose_numbers_round_each_other_away():
+    """No digit of a score is right where 1e150 and 1e17 stand in one column: then W = 0 is better, and said to be."""
+    big = 6.96923794e16
+    X = np.full((7, 4), big)
+    X[:, 0] = [4.36021965e16, 6.75993118e149, -7.83258744e149, big, big, big, 4.85042093e16]
+    X[:, 2] = [big, 4.37832732e16, 1e150, 9.97123323e149, -5.35854411e149, big, big]
+    X[1, 3] = 1e-5
+    y = [0, 1, 2, 1, 1, 1, 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = L2LogisticRegression(1.0, fit_intercept=False).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.loss_curve_[-1] <= model.loss_curve_[0]

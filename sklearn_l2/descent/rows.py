@@ -98,6 +98,11 @@ class RowBlocks:
         """Row blocks of a copy of some rows."""
         return self.like(self.X[indices], self._settings["n_scores"])
 
+    @property
+    def fits_in_single_precision(self) -> bool:
+        """Whether a float32 copy of X takes a small part of working memory; sparse X has none."""
+        return not self.is_sparse and 16 * self.n_elements <= self._settings["working_memory"]
+
     def in_single_precision(self, centre: Floats, inverse_scale: Floats) -> RowBlocks:
         """Row blocks of a float32 copy of (X - centre) * inverse_scale, for dense X; kept for the next time."""
         if self._single is None:

@@ -32,7 +32,9 @@ _SAMPLE_MAX_ITER = 30
 _NEAR = 100  # times tol: where Newton steps take over from quasi-Newton steps
 _MAX_QUASI_NEWTON = 30
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
-_MANY_SCORES = 8  # columns of scores, from which on arithmetic takes longer than reading X
+# Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
+_MANY_SCORES = 8
+_MANY_ELEMENTS = 2**21
 _SINGLE_PRECISION = 1e-10  # J - J* down to which single precision shows the way
 
 
@@ -190,7 +192,7 @@ def solve_newton(
             problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True
         )
         fit = _finish(problems, rows, columns, _joined(descent, again), last.objective)
-    return fit
+    return _no_worse_than_zero(problems, rows, columns, fit)
 
 
 def _minimize(
@@ -240,7 +242,8 @@ def _quasi_newton(
 ) -> Descent:
     """The descent from theta by quasi-Newton steps, as far as they go; of many problems in single precision first."""
     descend_in = partial(_descend_quasi_newton, problems, penalty_columns=columns, preconditioner=preconditioner)
-    if rows.is_sparse or len(problems.lambd) * problems.n_score_rows < _MANY_SCORES:
+    many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
+    if not (rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)):
         return descend_in(rows, columns, theta, tol=tol, max_iter=max_iter, is_built=False)
     single_tol = max(tol, _SINGLE_PRECISION)
     with rows.in_single_precision(columns.centre, columns.inverse_scale) as part:
@@ -495,6 +498,20 @@ def _finish(
         losses.append(end)
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
+
+
+def _no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
+    """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
+    lost = np.array([not losses[-1] <= losses[0] * (1 + 1e-9) for losses in fit.losses])
+    lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
+    if lost.any():
+        some = problems.select(lost)
+        fit.W[lost], fit.b[lost] = columns.to_model(some.start(columns))
+        J, fit.dual_gap[lost] = certified(some, rows, fit.W[lost], fit.b[lost])
+        fit.converged[lost] = False
+        for p, end in zip(np.flatnonzero(lost), J.tolist(), strict=True):
+            fit.losses[p][-1] = end
+    return fit
 
 
 def certified(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> tuple[Floats, Floats]:
