@@ -15,37 +15,17 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._network_training import Start, Training, Weights
 from ._sklearn import complete_mlp_classifier
-from ._targets import codes_for, is_multilabel
+from ._targets import classes_and_codes, codes_for, is_multilabel
 from ._training import encode_classes, training_weights
-from .descent.batches import RowBatches
 from .descent.epochs import Progress
 from .descent.network import DevSet, Network
 from .descent.outputs import LogisticOutput, SoftmaxOutput
-from .descent.training import Settings, Trained, train
-
-Weights = NDArray[np.float64]
-
-
-@dataclasses.dataclass
-class Start:
-    """What is to be trained: the network, its parameters (1, n_params), and whether it goes on from an earlier fit."""
-
-    network: Network
-    params: NDArray[np.floating]
-    classes: NDArray[Any]
-    continued: bool
-
-    @property
-    def multilabel(self) -> bool:
-        """Whether targets are a matrix of labels."""
-        return self.network.output is LogisticOutput and self.network.sizes[-1] > 1
-
-    def dev_set(self, X: Any, codes: NDArray[Any], s: Weights | None) -> DevSet:
-        """Rows to judge by, with codes as `codes_for` gives them."""
-        return DevSet(self.network, X, self.network.output.target(codes, self.params.dtype), s)
+from .descent.training import Settings, Trained
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -183,56 +163,52 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         dev = start.dev_set(X[dev_rows], codes[dev_rows], s_dev)
         return X[train_rows], codes[train_rows], None if s is None else s[train_rows], dev
 
-    def _train(
-        self,
-        start: Start,
-        X: Any,
-        codes: NDArray[Any],
-        s: Weights | None,
-        dev: DevSet | None,
-        random: np.random.RandomState,
-        *,
-        n_samples_total: float | None = None,
-        one_epoch: bool = False,
-    ) -> Trained:
-        """Train and set the fitted attributes; s (n,), or None where all are one."""
-        n, dtype = X.shape[0], start.params.dtype
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: ArrayLike | None, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> Training:
+        """All that comes before the training."""
+        continued = self.warm_start and hasattr(self, "coefs_")
+        X, y = self._check_X_y(X, y, self.coefs_[0] if continued else None)
+        classes, codes = classes_and_codes(y)
+        if continued and not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start goes on with the classes of the fit before, {self.classes_.tolist()}; "
+                f"y has {classes.tolist()}. Use a new estimator for them."
+            )
+        random = check_random_state(self.random_state)
+        start = self._start(X, classes, codes.ndim == 2, random, continued)
+        s = self._sample_weights(sample_weight, X)
+        dev = self._given_dev_set(start, X_val, y_val, sample_weight_val)
+        if self.early_stopping and dev is None:
+            X, codes, s, dev = self._split(start, X, codes, s, random)
+        s = self._class_weighted(s, X, classes, codes)
+        return Training(start, X, codes, s, dev, random)
+
+    def _settings(self) -> Settings:
+        return Settings(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Settings)})
+
+    def _train(self, training: Training, *, n_samples_total: float | None = None, one_epoch: bool = False) -> Trained:
+        """Train and set the fitted attributes."""
+        n, continued = training.n_rows, training.start.continued
         if n_samples_total is not None and not n <= n_samples_total < np.inf:
             raise ValueError(f"n_samples_total={n_samples_total!r} must be a number, this call's {n} rows or more.")
-        weight = float(n if s is None else s.sum())
-        m = weight if n_samples_total is None else weight * (n_samples_total / n)
-        settings = Settings(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Settings)})
+        settings = self._settings()
         if one_epoch:
             settings = dataclasses.replace(settings, max_iter=1)
-        precision = np.float64 if self.solver == "lbfgs" else dtype
-        rows = RowBatches(
-            X,
-            start.network.output.target(codes, precision),
-            None if s is None else s[None],
-            np.array([weight]),
-            batch_size=self._rows_per_batch(n),
-            random=random if self.shuffle else None,
-            dtype=precision,
-        )
-        trained = train(
-            start.network,
-            rows,
-            start.params.astype(precision),
+        batch_size = self._rows_per_batch(n)
+        trained = training.run(
             np.array([float(self.lambd)]),
-            np.array([m]),
             settings,
-            progress=self._progress(start.continued),
-            seen=self.t_ if start.continued else 0,
-            memory=self._memory.get(self.solver) if one_epoch and start.continued else None,
-            dev=dev,
+            batch_size=batch_size,
+            shuffle=self.shuffle,
+            n_samples_total=n_samples_total,
+            progress=self._progress(continued),
+            seen=self.t_ if continued else 0,
+            memory=self._memory.get(self.solver) if one_epoch and continued else None,
             report=print if self.verbose else None,
         )
-        with np.errstate(over="ignore"):
-            trained.params = trained.params.astype(dtype, copy=False)
         trained.check_finite(settings)
-        self._take(start, trained, dev, n)
-        self._batch_size = rows.batch_size
-        self._equivalent_alpha = float(self.lambd) * rows.batch_size * (weight / n) / m
+        self._take(training, trained, batch_size=batch_size, n_samples_total=n_samples_total)
         return trained
 
     def _rows_per_batch(self, n: int) -> int:
@@ -257,12 +233,20 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 progress.best_cost[:] = best
         return progress
 
-    def _take(self, start: Start, trained: Trained, dev: DevSet | None, n_rows: int) -> None:
-        """Set the fitted attributes; the curves go on where training did."""
-        (losses,), stopping = trained.descent.losses, trained.stopping
+    def _take(
+        self,
+        training: Training,
+        trained: Trained,
+        p: int = 0,
+        *,
+        batch_size: int,
+        n_samples_total: float | None = None,
+    ) -> None:
+        """Set the fitted attributes to those of network p; the curves go on where training did."""
+        start, losses, stopping = training.start, trained.descent.losses[p], trained.stopping
         earlier = dict(vars(self)) if start.continued else {}
-        best = float(stopping.progress.best_cost[0])
-        weights, biases = start.network.views(trained.params)
+        best = float(stopping.progress.best_cost[p])
+        weights, biases = start.network.views(trained.params[p : p + 1])
 
         self.classes_ = start.classes
         self.coefs_ = [W[0].copy() for W in weights]
@@ -270,28 +254,30 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.n_layers_ = len(start.network.sizes)
         self.n_outputs_ = start.network.sizes[-1]
         self.out_activation_ = start.network.output.name
-        self.n_iter_ = int(trained.descent.n_iter[0])
-        self.t_ = earlier.get("t_", 0) + self.n_iter_ * n_rows
+        self.n_iter_ = int(trained.descent.n_iter[p])
+        self.t_ = earlier.get("t_", 0) + self.n_iter_ * training.n_rows
         self.loss_curve_ = [*earlier.get("loss_curve_", []), *losses]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
         self.best_loss_ = None if self.early_stopping else best
         self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
-        if dev is not None:
-            self.validation_loss_curve_ = [*(earlier.get("validation_loss_curve_") or []), *stopping.dev_losses[0]]
+        if training.dev is not None:
+            self.validation_loss_curve_ = [*(earlier.get("validation_loss_curve_") or []), *stopping.dev_losses[p]]
             if self.early_stopping:
-                self.validation_scores_ = [*(earlier.get("validation_scores_") or []), *stopping.dev_scores[0]]
+                self.validation_scores_ = [*(earlier.get("validation_scores_") or []), *stopping.dev_scores[p]]
                 self.best_validation_score_ = -best
-        self._n_without = int(stopping.progress.n_without[0])
-        self._memory = {self.solver: trained.memory}
+        self._n_without = int(stopping.progress.n_without[p])
+        self._memory = {self.solver: trained.memories[p]}
+        self._batch_size = batch_size
+        self._equivalent_alpha = float(self.lambd) * batch_size / (n_samples_total or training.n_rows)
 
-    def _warn(self, trained: Trained) -> None:
+    def _warn(self, trained: Trained, p: int = 0) -> None:
         if trained.interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} iterations; the weights reached so far are kept.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        elif not trained.descent.finished[0]:
+        elif not trained.descent.finished[p]:
             warnings.warn(
                 f"Training with solver={self.solver!r} ended unconverged after {self.n_iter_} iterations "
                 f"(max_iter={self.max_iter}, tol={self.tol:g}). Raise max_iter or tol, or scale the columns of X.",

@@ -13,6 +13,7 @@ from sklearn.model_selection._validation import _insert_error_scores, _score, _w
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import _safe_indexing
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight, _num_samples
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "_fit_context",
     "_num_samples",
     "_safe_indexing",
+    "_safe_split",
     "_score",
     "complete_mlp_classifier",
     "finish_outcomes",

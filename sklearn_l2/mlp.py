@@ -11,9 +11,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 
+from ._network_training import Training
 from ._networks import NetworkClassifier
 from ._sklearn import _fit_context
-from ._targets import classes_and_codes, codes_for
+from ._targets import codes_for
 from ._training import all_or_nothing
 
 
@@ -278,22 +279,8 @@ class L2MLPClassifier(NetworkClassifier):
             A ValueError: the learning rate is so large that training must diverge, or did.
         """
         with all_or_nothing(self):
-            continued = self.warm_start and hasattr(self, "coefs_")
-            X, y = self._check_X_y(X, y, self.coefs_[0] if continued else None)
-            classes, codes = classes_and_codes(y)
-            if continued and not np.array_equal(classes, self.classes_):
-                raise ValueError(
-                    f"warm_start goes on with the classes of the fit before, {self.classes_.tolist()}; "
-                    f"y has {classes.tolist()}. Use a new estimator for them."
-                )
-            random = check_random_state(self.random_state)
-            start = self._start(X, classes, codes.ndim == 2, random, continued)
-            s = self._sample_weights(sample_weight, X)
-            dev = self._given_dev_set(start, X_val, y_val, sample_weight_val)
-            if self.early_stopping and dev is None:
-                X, codes, s, dev = self._split(start, X, codes, s, random)
-            s = self._class_weighted(s, X, classes, codes)
-            trained = self._train(start, X, codes, s, dev, random)
+            training = self._prepare(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            trained = self._train(training)
         self._warn(trained)
         return self
 
@@ -346,5 +333,6 @@ class L2MLPClassifier(NetworkClassifier):
             start = self._start(X, known, multilabel, random, continued)
             s = self._sample_weights(sample_weight, X)
             s = self._class_weighted(s, X, known, codes, is_part=True)
-            self._train(start, X, codes, s, None, random, n_samples_total=n_samples_total, one_epoch=True)
+            training = Training(start, X, codes, s, None, random)
+            self._train(training, n_samples_total=n_samples_total, one_epoch=True)
         return self

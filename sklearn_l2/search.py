@@ -52,7 +52,7 @@ class LambdaSearchCV(GridSearchCV):
     cv : int, cross-validation generator or iterable, default=None
         As in GridSearchCV. It must be None where a dev set is given to `fit`.
     verbose : int, default=0
-        Prints how many candidates were batched where it is not 0.
+        1 prints how many candidates are batched; more also prints a line for every batch, on every fold, that is done.
     pre_dispatch : int or str, default="2*n_jobs"
         As in GridSearchCV.
     error_score : "raise" or float, default=nan
@@ -154,7 +154,8 @@ class LambdaSearchCV(GridSearchCV):
     ) -> LambdaSearchCV:
         """Fit and score all candidates, and refit the best.
 
-        Ctrl-C leaves in `cv_results_` the candidates that had been scored on all folds by then.
+        Ctrl-C leaves in `cv_results_` the candidates that had been scored on all folds by then. For its sake a batch
+        that takes long comes in a few pieces, from large to small lambdas.
 
         Parameters
         ----------
@@ -207,7 +208,7 @@ class LambdaSearchCV(GridSearchCV):
                 f"{len(others)} one by one"
             )
         scoring = Scoring(scorers, self.error_score, self.return_train_score)
-        run = Run(clone(self.estimator), candidates, folds, scoring, self.n_jobs, self.pre_dispatch)
+        run = Run(clone(self.estimator), candidates, folds, scoring, self.n_jobs, self.pre_dispatch, self.verbose)
         try:
             run.fit(groups, others)
         except KeyboardInterrupt:

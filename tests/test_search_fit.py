@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from search_checks import assert_same_results, both
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, KernelPCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
@@ -67,7 +67,7 @@ UNBATCHED = {
     "plain descent": (L2LogisticRegression(solver="gd", max_iter=20), "lambd"),
     "a subclass": (Subclass(), "lambd"),
     "a meta-estimator": (OneVsRestClassifier(L2LogisticRegression()), "estimator__lambd"),
-    "a network": (L2MLPClassifier((3,), max_iter=5, random_state=0), "lambd"),
+    "a network": (L2MLPClassifier((3,), solver="lbfgs", max_iter=5, random_state=0), "lambd"),
 }
 
 
@@ -93,6 +93,38 @@ def test_a_mixture(one_by_one, capsys):
     both(pipeline, grid, X, y, cv=3, verbose=1, return_train_score=True)
     assert [type(each[-1]) for each in one_by_one] == [L2LogisticRegression] * 12 + [SVC] * 6
     assert "12 candidates: 6 in batches, 6 one by one" in capsys.readouterr().out
+
+
+def test_square_matrices_of_similarities(one_by_one):
+    """A model of them sees the columns of its training rows only, one by one and in a batch."""
+    X, y = noisy(90, 4)
+    pipeline = Pipeline([("kernel", KernelPCA(2, kernel="precomputed")), ("model", L2LogisticRegression(tol=1e-13))])
+    grid = [
+        {"model__lambd": LAMBDS},
+        {"kernel": ["passthrough"], "model": [SVC(kernel="precomputed"), SVC()]},
+    ]
+    settings = {"cv": 3, "return_train_score": True, "error_score": "raise"}
+    both(pipeline, grid[:1], X @ X.T, y, scoring="neg_log_loss", **settings)
+    assert one_by_one == []
+    both(Pipeline([("model", SVC())]), {"model": [SVC(kernel="precomputed"), L2LogisticRegression()]}, X @ X.T, y, cv=3)
+    assert len(one_by_one) == 3
+    with pytest.raises(ValueError, match="square"):
+        LambdaSearchCV(pipeline, grid, **settings).fit(X, y)
+
+
+class FitsInSilence(ClassifierMixin, BaseEstimator):
+    """Its fit does not return it."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_a_fit_that_returns_nothing():
+    X, y = noisy(90, 4)
+    both(Pipeline([("model", L2LogisticRegression())]), {"model": [L2LogisticRegression(), FitsInSilence()]}, X, y)
 
 
 def test_a_grid_without_lambd(one_by_one):

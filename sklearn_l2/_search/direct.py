@@ -64,6 +64,7 @@ class Direct:
 def fit_and_score(estimator: Any, params: dict[str, Any], fold: Fold, scoring: Scoring) -> Direct:
     """Fit a clone with these parameters on the fold's training rows, and score it."""
     estimator = clone(estimator).set_params(**clone(params, safe=False))
+    fold = fold.seen_by(estimator)
     start = time.perf_counter()
     try:
         model = _fit(estimator, fold)
@@ -80,7 +81,8 @@ def _fit(estimator: Any, fold: Fold) -> Any:
     if fold.dev is not None and type(last_step(estimator)) is L2MLPClassifier:
         return _fit_network(estimator, fold)
     rows = fold.training()
-    return estimator.fit(rows.X, **rows.params) if rows.y is None else estimator.fit(rows.X, rows.y, **rows.params)
+    estimator.fit(rows.X, *([] if rows.y is None else [rows.y]), **rows.params)
+    return estimator
 
 
 def _fit_network(estimator: Any, fold: Fold) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import process_routing
 
-from .._sklearn import _check_method_params, _num_samples, _safe_indexing
+from .._sklearn import _check_method_params, _num_samples, _safe_split
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class DevSet:
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers `train` (they may repeat) of X and y to train on, and to score on `test`, or else the dev set."""
+    """Row numbers `train` (they may repeat) of X and y to train on, and to score on `test`, or else the dev set.
+
+    `estimator` is the one that will see the rows: of a square X, some want the columns of the training rows only.
+    """
 
     number: int
     X: Any
@@ -47,6 +50,11 @@ class Fold:
     test: NDArray[np.intp] | None
     is_only: bool
     dev: DevSet | None = None
+    estimator: Any = None
+
+    def seen_by(self, estimator: Any) -> Fold:
+        """The same fold for that estimator."""
+        return replace(self, estimator=estimator)
 
     def training(self) -> Rows:
         """The rows to train on, with what their fit gets."""
@@ -82,8 +90,8 @@ class Fold:
     def _rows(self, indices: Any, params: dict[str, Any]) -> Rows:
         if self.dev is not None:  # which leaves all of X to train on
             return Rows(self.X, self.y, params)
-        y = None if self.y is None else _safe_indexing(self.y, indices)
-        return Rows(_safe_indexing(self.X, indices), y, _check_method_params(self.X, params, indices))
+        X, y = _safe_split(self.estimator, self.X, self.y, indices, self.train)
+        return Rows(X, y, _check_method_params(self.X, params, indices))
 
 
 def cross_validation_folds(

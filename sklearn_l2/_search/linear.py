@@ -29,6 +29,7 @@ from .folds import Fold, join, last_step_params, prepare, unfitted_transformers
 from .parallel import in_parallel
 from .scalers import only_scalers, scale_and_shift
 from .scoring import RowFigures, class_codes, wrong_classes
+from .spread import spread_alike
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
@@ -273,7 +274,10 @@ def _for_last_step(fit: LinearFit, part: _Part) -> LinearFit:
 
 
 def _together(group: Group, folds: Sequence[Fold]) -> _Batch | None:
-    """The batch of all folds that have every class, where they share X but for shifts and scales of its columns."""
+    """The batch of all folds that have every class, where they share X but for shifts and scales of its columns.
+
+    A fold whose columns have far less spread than they have with its test rows is left out.
+    """
     model = clone(last_step(group.estimator))
     transformers = unfitted_transformers(group.estimator)
     if transformers is not None and not (
@@ -288,6 +292,9 @@ def _together(group: Group, folds: Sequence[Fold]) -> _Batch | None:
         return None
     parts = [_part_of_shared_rows(group, model, X, codes, fold) for fold in folds]
     usable = [part for part in parts if part is not None]
+    if usable:
+        alike = spread_alike(X, np.stack([part.weights for part in usable], axis=1))
+        usable = [part for part, is_alike in zip(usable, alike, strict=True) if is_alike]
     return _Batch(group, model, X, codes, usable, is_transformed=False) if usable else None
 
 

@@ -14,12 +14,14 @@ from sklearn.base import clone
 
 from ..l1 import L1LogisticRegression
 from ..logistic import L2LogisticRegression
-from . import linear, paths
+from ..mlp import L2MLPClassifier
+from . import linear, networks, paths
 from .candidates import Group, last_step
 from .direct import Outcome, fit_and_score, outcome, score_models
 from .fits import Fits, Unfitted
 from .folds import Fold
 from .parallel import in_parallel
+from .progress import finished
 from .scoring import Scoring
 from .table import LambdaTable, Result, make_table
 
@@ -31,6 +33,8 @@ def batch_fit(estimator: Any) -> Callable[..., Iterator[Fits | Unfitted]] | None
         return linear.fit_group
     if type(classifier) is L1LogisticRegression:
         return paths.fit_group
+    if type(classifier) is L2MLPClassifier and networks.can_batch(classifier):
+        return networks.fit_group
     return None
 
 
@@ -44,6 +48,7 @@ class Run:
     scoring: Scoring
     n_jobs: Any
     pre_dispatch: Any
+    verbose: int
     outcomes: dict[tuple[int, int], Outcome] = field(default_factory=dict)
     results: dict[tuple[int, int], Result] = field(default_factory=dict)  # of what was batched
     models: dict[int, Callable[[], Any]] = field(default_factory=dict)  # of a dev set's fold
@@ -81,15 +86,16 @@ class Run:
         fit = batch_fit(group.estimator)
         assert fit is not None
         train_rows = self.scoring.return_train_score
-        for fits in fit(group, self.folds, train_rows=train_rows, n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch):
+        folds = [fold.seen_by(group.estimator) for fold in self.folds]
+        for fits in fit(group, folds, train_rows=train_rows, n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch):
             if isinstance(fits, Unfitted):
                 unfitted = group.candidates[np.isin(group.place, fits.lambdas)].tolist()
                 self._fit_directly([(c, fits.fold) for c in unfitted])
             else:
-                self._score(group, fits)
+                self._score(group, folds[fits.fold], fits)
 
-    def _score(self, group: Group, fits: Fits) -> None:
-        fold = self.folds[fits.fold]
+    def _score(self, group: Group, fold: Fold, fits: Fits) -> None:
+        start = time.perf_counter()
         for i, (number, scored) in enumerate(zip(fits.lambdas, self._outcomes(fold, fits), strict=True)):
             for candidate in group.candidates[group.place == number].tolist():
                 self.outcomes[candidate, fold.number] = dict(scored)
@@ -98,6 +104,8 @@ class Run:
                     self.results[candidate, fold.number] = Result(fits.figures.at(i), *rows)
                 if fold.dev is not None:
                     self.models[candidate] = partial(fits.model, i)
+        seconds = fits.seconds_per_fit * len(fits.lambdas) + time.perf_counter() - start
+        self._tell(group.candidates[np.isin(group.place, fits.lambdas)].tolist(), fold.number, seconds)
 
     def _outcomes(self, fold: Fold, fits: Fits) -> Iterable[Outcome]:
         start = time.perf_counter()
@@ -129,6 +137,16 @@ class Run:
             self.outcomes[candidate, fold] = result.outcome
             if result.model is not None:
                 self.models[candidate] = partial(_identity, result.model)
+            seconds = result.outcome["fit_time"] + result.outcome["score_time"]
+            self._tell([candidate], fold, seconds)
+
+    def _tell(self, candidates: Sequence[int], fold: int, seconds: float) -> None:
+        """Say that candidates have been scored on a fold."""
+        if self.verbose > 1:
+            n_folds = len(self.folds)
+            place = f"{fold + 1}/{n_folds}; {len(self.outcomes)}/{len(self.candidates) * n_folds}"
+            scores = [self.outcomes[c, fold] for c in candidates] if self.verbose > 2 else None
+            print(finished(place, [self.candidates[c] for c in candidates], scores, seconds), flush=True)
 
 
 def _identity(model: Any) -> Any:

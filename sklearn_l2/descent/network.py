@@ -10,6 +10,7 @@ together have bitwise the numbers of P networks trained one by one.
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -127,18 +128,23 @@ class _Workspace:
 class NetworkObjective:
     """Data part of J for P networks: (1/m_p) sum_i s_ip loss_ip, and its estimates from batches of rows.
 
-    A batch B gives n/(m |B|) sum over B of s_i loss_i: unbiased, and finite where all weights in B are zero.
+    A batch B gives n/(m |B|) sum over B of s_i loss_i: unbiased, and finite where all weights in B are zero. Another
+    thread interrupts the descent by setting `cancelled`, as Ctrl-C does on the main thread.
     """
 
-    def __init__(self, network: Network, rows: RowBatches) -> None:
+    def __init__(self, network: Network, rows: RowBatches, cancelled: threading.Event | None = None) -> None:
         self.network = network
         self.rows = rows
+        self._cancelled = cancelled
         self._params: Floats = np.empty((0, 0))
         self._workspaces: dict[int, _Workspace] = {}
 
     def batches(self) -> Iterator[tuple[Rows, float]]:
         """The batches of one epoch and their shares of it."""
-        return self.rows.epoch()
+        for batch in self.rows.epoch():
+            if self._cancelled is not None and self._cancelled.is_set():
+                raise KeyboardInterrupt
+            yield batch
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,)."""

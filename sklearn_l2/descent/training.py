@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -105,18 +106,23 @@ class Settings:
 
 @dataclass
 class Trained:
-    """What a training leaves: params (P, n_params), the descent, the stopping's records, and the rule's memory."""
+    """What a training leaves: params (P, n_params), the descent, the stopping's records and the rule's memories."""
 
     params: Floats
     descent: Descent
     stopping: EpochStopping
-    memory: Memory
+    memories: list[Memory]
     interrupted: bool
 
+    @property
+    def diverged(self) -> Mask:
+        """(P,) whether the loss, its gradient or the weights of a problem are not finite."""
+        finite = [not J or bool(np.isfinite(J[-1])) for J in self.descent.losses]
+        return self.stopping.diverged | ~np.array(finite) | ~np.isfinite(self.params).all(axis=1)
+
     def check_finite(self, settings: Settings) -> None:
-        """Raise DivergenceError where the loss, its gradient or the weights of a problem are not finite."""
-        losses = [J[-1] for J in self.descent.losses if J]
-        if not self.stopping.diverged.any() and np.isfinite(losses).all() and np.isfinite(self.params).all():
+        """Raise DivergenceError where a problem diverged."""
+        if not self.diverged.any():
             return
         by_rate = settings.solver != "lbfgs"
         rate = f" with learning_rate_init={settings.learning_rate_init:g}" if by_rate else ""
@@ -125,6 +131,37 @@ class Trained:
             f"Training diverged: solver={settings.solver!r}{rate} left the range of {self.params.dtype} in iteration "
             f"{self.descent.n_iter.max()}. Scale the columns of X (for instance with StandardScaler){remedy}."
         )
+
+
+class _Remembering:
+    """An update that remembers of every problem what its rule last knew, also once the problem has left the batch."""
+
+    def __init__(self, update: Update, rule: GradientDescent | Momentum | Adam, n_problems: int) -> None:
+        self.step = update.step
+        self._update = update
+        self._rule = rule
+        self._in_batch = np.arange(n_problems)
+        self._memories: list[Memory] = [{} for _ in range(n_problems)]
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,)."""
+        self._remember(np.flatnonzero(~mask))
+        self._update.keep(mask)
+        self._in_batch = self._in_batch[mask]
+
+    def memories(self) -> list[Memory]:
+        """One per problem."""
+        self._remember(np.arange(len(self._in_batch)))
+        return self._memories
+
+    def _remember(self, places: NDArray[np.intp]) -> None:
+        memory = self._rule.memory() if isinstance(self._rule, Momentum | Adam) else {}
+        alone = len(self._in_batch) == 1
+        for i in places.tolist():
+            self._memories[self._in_batch[i]] = {
+                name: value[i : i + 1].copy() if isinstance(value, np.ndarray) and not alone else value
+                for name, value in memory.items()
+            }
 
 
 def _threads(network: Network, rows: RowBatches) -> AbstractContextManager[None]:
@@ -146,11 +183,12 @@ def train(
     memory: Memory | None = None,
     dev: DevSet | None = None,
     report: Callable[[str], object] | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Trained:
     """Minimize J, starting at params (P, n_params), which are overwritten; lambd and m are (P,).
 
-    `progress`, the number of rows `seen` and the `memory` are those of an earlier training to go on from. Ctrl-C ends
-    the training with what it has reached. "lbfgs" takes a single problem.
+    `progress`, the number of rows `seen` and the `memory` are those of an earlier training to go on from. Ctrl-C
+    ends the training with what it has reached, and so does setting `cancelled`. "lbfgs" takes a single problem.
     """
     settings.check_learning_rate(lambd, m)
     rates = settings.rates(len(params), rows.n_rows, seen)
@@ -158,11 +196,13 @@ def train(
     if memory and isinstance(rule, Momentum | Adam):
         rule.resume(memory)
     penalty = (DecoupledL2 if settings.is_decoupled else L2)(lambd, m, slice(0, network.n_weights))
-    update: Update | None = rule
+    update: _Remembering | None = None
     if isinstance(penalty, DecoupledL2) and isinstance(rule, Momentum | Adam):
-        update = WeightDecay(rule, penalty)
+        update = _Remembering(WeightDecay(rule, penalty), rule, len(params))
+    elif rule is not None:
+        update = _Remembering(rule, rule, len(params))
 
-    objective = NetworkObjective(network, rows)
+    objective = NetworkObjective(network, rows, cancelled)
     stopping = EpochStopping(
         params,
         progress,
@@ -195,6 +235,6 @@ def train(
         params=stopping.best_params if settings.early_stopping else params,
         descent=descent,
         stopping=stopping,
-        memory=rule.memory() if isinstance(rule, Momentum | Adam) else {},
+        memories=[{}] if update is None else update.memories(),
         interrupted=interrupted,
     )
