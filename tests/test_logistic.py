@@ -336,3 +336,11 @@ def test_stopped_by_max_iter():
     assert len(record) == 1
     assert record[0].filename == __file__
     assert f"{model.dual_gap_:.2g}" in str(record[0].message)
+
+
+def test_a_warm_start_at_the_optimum_of_large_data_stays_there():
+    """Large data are fitted in single precision first, in which J is known to seven digits only."""
+    X, y = noisy(30_000, 80)
+    model = L2LogisticRegression(warm_start=True).fit(X, y)
+    before = model.coef_.copy()
+    np.testing.assert_allclose(model.fit(X, y).coef_, before, rtol=0, atol=1e-6)

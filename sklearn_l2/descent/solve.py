@@ -26,6 +26,7 @@ _LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 CERTIFIED = 1e-8  # a fit that is not known to end below this is looked at again
 _ROW_SPACE_MAX_ROWS = 1000
 _SMALLEST_VARIANCE = 1e-200
+_ROUNDING = 1e-5  # relative, of J: more than single precision leaves in it
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
@@ -502,7 +503,7 @@ def _finish(
 
 def _no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
     """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
-    lost = np.array([not losses[-1] <= losses[0] * (1 + 1e-9) for losses in fit.losses])
+    lost = np.array([not losses[-1] <= losses[0] * (1 + _ROUNDING) for losses in fit.losses])
     lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
     if lost.any():
         some = problems.select(lost)
