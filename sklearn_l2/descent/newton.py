@@ -22,6 +22,7 @@ Indices = NDArray[np.intp]
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
 _TINY_MOVE = 0.01
+_PATIENCE, _RESOLVED = 25, 1e-13
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
@@ -103,13 +104,16 @@ class TruncatedNewton:
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
         self.doubted = np.zeros(n_problems, dtype=bool)
+        self.least = np.full((2, n_problems), np.inf)  # J and decrement so far
+        self.idle = np.zeros(n_problems, dtype=np.int64)  # steps since one of them fell
         self._debt = 0.0 if is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
         self.preconditioner.keep(mask)
-        for name in ("decrement", "reduction", "converged", "stalled", "unbounded", "doubted"):
+        for name in ("decrement", "reduction", "converged", "stalled", "unbounded", "doubted", "idle"):
             setattr(self, name, getattr(self, name)[mask])
+        self.least = self.least[:, mask]
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
@@ -118,6 +122,8 @@ class TruncatedNewton:
             self._debt = 0.0
         elif self.doubted.any():
             self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
+        assert self.objective.value is not None
+        J = self.objective.value + self.penalty.value(params)
         s, change = self._newton_direction(params, gradient)
         slope = _dot(gradient, s)
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
@@ -130,13 +136,20 @@ class TruncatedNewton:
         params += _per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
-        self.stalled = length == 0
+        self.stalled = (length == 0) | self._stands_still(J)
         # The step leaves a hundredth of the decrement where the scores, and so the curvature, hardly change by it.
         left = np.where((move <= _TINY_MOVE) & (not self.preconditioner.rough), 10 * _ENERGY_TOLERANCE, 1.0) * decrement
         self.converged = (left <= self.tol) & small
         # A residual measured by what was the curvature elsewhere says little.
         self.doubted = self.converged & self.preconditioner.outdated(self.objective)
         self.converged &= ~self.doubted
+
+    def _stands_still(self, J: Floats) -> Mask:
+        """Which problems have neither lowered J (P,) nor their decrement for many steps: numbers say no more."""
+        gained = (J < self.least[0] - _RESOLVED * np.abs(J)) | (self.decrement < self.least[1] / 2)
+        self.least = np.minimum(self.least, [J, self.decrement])
+        self.idle = np.where(gained, 0, self.idle + 1)
+        return self.idle >= _PATIENCE
 
     def _newton_direction(self, params: Floats, gradient: Floats) -> tuple[Floats, Floats]:
         """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""
