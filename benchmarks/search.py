@@ -4,7 +4,8 @@
 
 All search the same lambdas on the same folds by neg_log_loss and refit the best. The peers' solver is the fastest of
 those whose scores come within 1e-4 of ours, each with its loosest tol that does. The sides run in turn in one process;
-medians and their ratios are printed. `--growth` shows how the cost grows with the number of lambdas.
+medians and their ratios are printed. `--growth` shows how the cost grows with the number of lambdas. Networks have a
+benchmark of their own, `benchmarks.search_networks`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import data
-from sklearn_l2 import L2LogisticRegression, L2MLPClassifier, LambdaSearchCV
+from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
 
 LAMBDS = np.logspace(-3, 3, 20)
 TOLERANCES = (1e-2, 1e-4, 1e-6)
@@ -51,10 +51,6 @@ CASES = {
     "wide 200 x 10 000": Case(data.wide),
     "sparse 10 000 x 50 000": Case(data.sparse_text, tuple(np.logspace(-3, 3, 10))),
     "Pipeline, 50 000 x 100": Case(lambda: data.badly_scaled(50_000, 100), scaled=True),
-}
-NETWORKS = {
-    "network, digits": (lambda: data.standardized("digits"), 50),
-    "network, 10 000 x 784": (lambda: data.dense(10_000, 784), 3),
 }
 
 
@@ -168,23 +164,6 @@ def run(name: str, case: Case, repeats: int) -> None:
     report(name, interleaved(searches, X, y, repeats))
 
 
-def run_network(name: str, make: Callable[[], data.Data], epochs: int, repeats: int) -> None:
-    X, y = make()
-    folds = list(StratifiedKFold(5).split(X, y))
-    lambds = np.logspace(-2, 3, 6)
-    for sizes in ((100,), (256, 128)):
-        for dtype in (np.float64, np.float32):
-            settings = {"hidden_layer_sizes": sizes, "max_iter": epochs, "n_iter_no_change": epochs, "random_state": 0}
-            # Their alpha counts once per batch row, our lambda once per training set.
-            n_train = len(folds[0][0])
-            peer = {"alpha": [lambd * 200 / n_train for lambd in lambds]}
-            searches = {
-                "LambdaSearchCV": LambdaSearchCV(L2MLPClassifier(**settings), lambds, cv=folds, refit=False),
-                "GridSearchCV": GridSearchCV(MLPClassifier(**settings), peer, cv=folds, n_jobs=-1, refit=False),
-            }
-            report(f"{name}, {sizes}, {np.dtype(dtype)}", interleaved(searches, X.astype(dtype), y, repeats))
-
-
 def growth(repeats: int) -> None:
     X, y = data.dense(10_000, 50)
     folds = list(StratifiedKFold(5).split(X, y))
@@ -208,9 +187,6 @@ def main() -> None:
     for name, case in CASES.items():
         if wanted(name):
             run(name, case, arguments.repeats)
-    for name, (make, epochs) in NETWORKS.items():
-        if wanted(name):
-            run_network(name, make, epochs, arguments.repeats)
     if arguments.growth or not arguments.only:
         growth(arguments.repeats)
 

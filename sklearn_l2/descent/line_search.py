@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +14,19 @@ Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 SMALL_MOVE = 0.5  # scores that move by less keep their curvature within exp(+-0.5): the full step must go down
-_ARMIJO = 1e-4
+ARMIJO = 1e-4  # of the fall of J that the slope promises, what a step must reach
 _RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
 _MAX_HALVINGS = 60
+
+
+def dot(a: Floats, b: Floats) -> Floats:
+    """Inner product of parameters (P, K, D) per problem, (P,)."""
+    return np.einsum("pkd,pkd->p", a, b)
+
+
+def per_problem(x: NDArray[Any]) -> NDArray[Any]:
+    """A number for each problem (P,), shaped to go with parameters (P, K, D)."""
+    return x[:, None, None]
 
 
 def largest_move(change: Floats) -> Floats:
@@ -41,8 +53,8 @@ def line_search(
         if not undecided.any():
             return length
         value = objective.loss_after(change, length, np.flatnonzero(undecided))
-        penalties = penalty.value(params + length[:, None, None] * s)[undecided]
-        enough = (J + _ARMIJO * length * slope)[undecided]
+        penalties = penalty.value(params + per_problem(length) * s)[undecided]
+        enough = (J + ARMIJO * length * slope)[undecided]
         undecided[undecided] = ~(value + penalties <= enough)
         length[undecided] /= 2
     length[undecided] = 0.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE, largest_move, line_search
+from .line_search import SMALL_MOVE, dot, largest_move, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Preconditioner
@@ -47,7 +47,7 @@ def conjugate_gradients(
     active = np.arange(A)
     r = -gradient
     z = solve(r, active)
-    rz = _dot(r, z)
+    rz = dot(r, z)
     target = np.maximum(np.minimum(np.maximum(tolerance * rz, floor), _ENERGY_TOLERANCE * rz), floor / 100)
     direction = z
     running = rz > 0
@@ -57,22 +57,22 @@ def conjugate_gradients(
         if not len(active) or steps[active[0]] >= max_steps:
             return s, change, steps
         Hd, Xd = product(direction, active)
-        curvature = _dot(direction, Hd)
+        curvature = dot(direction, Hd)
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
         Xd *= length[:, None]
         if len(active) == A:
-            s += _per_problem(length) * direction
+            s += per_problem(length) * direction
             change += Xd
         else:
-            s[active] += _per_problem(length) * direction
+            s[active] += per_problem(length) * direction
             change[:, active] += Xd
         steps[active] += 1
-        Hd *= _per_problem(length)
+        Hd *= per_problem(length)
         r -= Hd
         z = solve(r, active)
-        rz_next = _dot(r, z)
-        direction *= _per_problem(rz_next / rz)
+        rz_next = dot(r, z)
+        direction *= per_problem(rz_next / rz)
         direction += z
         rz = rz_next
         running = usable & (rz > target[active])
@@ -92,7 +92,6 @@ class TruncatedNewton:
         preconditioner: Preconditioner,
         *,
         tol: float,
-        is_built: bool = False,
         thorough: bool = False,
     ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
@@ -106,7 +105,7 @@ class TruncatedNewton:
         self.doubted = np.zeros(n_problems, dtype=bool)
         self.least = np.full((2, n_problems), np.inf)  # J and decrement so far
         self.idle = np.zeros(n_problems, dtype=np.int64)  # steps since one of them fell
-        self._debt = 0.0 if is_built else np.inf
+        self._debt = 0.0 if preconditioner.is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
@@ -125,7 +124,7 @@ class TruncatedNewton:
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         s, change = self._newton_direction(params, gradient)
-        slope = _dot(gradient, s)
+        slope = dot(gradient, s)
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
@@ -133,7 +132,7 @@ class TruncatedNewton:
         move = largest_move(change)
         small = move <= SMALL_MOVE
         length = line_search(self.objective, self.penalty, params, s, change, slope, small)
-        params += _per_problem(length) * s
+        params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self._stands_still(J)
@@ -175,11 +174,3 @@ class TruncatedNewton:
         )
         self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s, change
-
-
-def _dot(a: Floats, b: Floats) -> Floats:
-    return np.einsum("pkd,pkd->p", a, b)
-
-
-def _per_problem(x: Floats) -> Floats:
-    return x[:, None, None]

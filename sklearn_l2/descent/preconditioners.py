@@ -41,6 +41,9 @@ class Preconditioner(Protocol):
     exact: bool  # M is the Hessian itself where it was last built
     rough: bool  # M may be so far from the Hessian that a residual measured by it says little
 
+    @property
+    def is_built(self) -> bool: ...
+
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         """Take the Hessian at theta (P, K, D), the point of the objective's last gradient."""
 
@@ -93,6 +96,10 @@ class Diagonal:
     def __init__(self) -> None:
         self.inverse: Floats = np.empty(0)
 
+    @property
+    def is_built(self) -> bool:
+        return self.inverse.size > 0
+
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         diagonal = objective.hessian_diagonal() + penalty.curvature(theta)
         self.inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny ** 0.5)
@@ -139,6 +146,10 @@ class SampledHessian:
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.total_curvature: Floats = np.empty(0)  # when M was built
+
+    @property
+    def is_built(self) -> bool:
+        return len(self.inverse_factor) > 0
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         self._build(objective, penalty, theta, np.ones(len(theta), dtype=bool))

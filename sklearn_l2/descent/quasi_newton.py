@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE
+from .line_search import ARMIJO, SMALL_MOVE, dot, per_problem
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Preconditioner
@@ -18,7 +18,6 @@ from .preconditioners import Preconditioner
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
-_ARMIJO = 1e-4
 _RESOLUTION = 5e5  # times the rounding error of J: a decrease smaller than this drowns in it
 _SMALLEST_LENGTH = 1e-3
 _MEMORY = 5
@@ -35,11 +34,9 @@ class QuasiNewton:
     when no step helps, or its decrement hardly falls.
     """
 
-    def __init__(
-        self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float, is_built: bool
-    ) -> None:
+    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
-        self.tol, self.is_built = tol, is_built
+        self.tol = tol
         self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
         self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
@@ -64,7 +61,7 @@ class QuasiNewton:
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         if not self.point.size:
-            if not self.is_built:
+            if not self.preconditioner.is_built:
                 self.preconditioner.build(self.objective, self.penalty, params)
             self.objective.keeps_curvature = False
             self.point, self.gradient, self.J = params.copy(), gradient, J
@@ -80,7 +77,7 @@ class QuasiNewton:
         # The core's columns are about as large as 1: a step so short hardly moves a score.
         is_short = np.abs(self.s).sum(axis=2).max(axis=1) <= SMALL_MOVE / 2
         stays = self.lost | (self.near & ~is_short)
-        params[...] = self.point + _per_problem(np.where(stays, 0.0, self.length)) * self.s
+        params[...] = self.point + per_problem(np.where(stays, 0.0, self.length)) * self.s
 
     def _slow(self) -> Mask:
         """Which decrements have hardly fallen of late: the metric does not suit the problem."""
@@ -90,10 +87,10 @@ class QuasiNewton:
 
     def _judge(self, J: Floats, gradient: Floats) -> Mask:
         """Which steps lowered J enough; the others are shortened to where the slope along them seems to be 0."""
-        slope = _dot(gradient, self.s)
+        slope = dot(gradient, self.s)
         # Where J no longer resolves the descent, its slope along the step has to have fallen.
         unresolved = (-self.slope <= self.resolution * self.J) & (np.abs(slope) <= -self.slope)
-        good = (J <= self.J + _ARMIJO * self.length * self.slope) | unresolved
+        good = (J <= self.J + ARMIJO * self.length * self.slope) | unresolved
         zero_at = self.slope / (self.slope - slope)
         shorter = np.where(np.isfinite(zero_at), np.clip(zero_at, 0.1, 0.5), 0.1)
         self.length = np.where(good, self.length, self.length * shorter)
@@ -101,10 +98,10 @@ class QuasiNewton:
 
     def _remember(self, gradient: Floats, good: Mask) -> None:
         """Take in the pair of the step just made."""
-        s, y = _per_problem(self.length) * self.s, gradient - self.gradient
-        sy = _dot(s, y)
+        s, y = per_problem(self.length) * self.s, gradient - self.gradient
+        sy = dot(s, y)
         usable = good & (sy > 0)
-        self.pairs.append((s, np.where(_per_problem(usable), y, 0.0), np.where(usable, 1 / sy, 0.0)))
+        self.pairs.append((s, np.where(per_problem(usable), y, 0.0), np.where(usable, 1 / sy, 0.0)))
         del self.pairs[:-_MEMORY]
 
     def _aim(self, good: Mask) -> None:
@@ -112,7 +109,7 @@ class QuasiNewton:
         if not good.any():
             return
         direction = -self._apply_inverse(self.gradient)
-        slope = _dot(self.gradient, direction)
+        slope = dot(self.gradient, direction)
         if good.all():
             self.s, self.slope, self.length = direction, slope, np.ones_like(slope)
         else:
@@ -123,11 +120,11 @@ class QuasiNewton:
         q = gradient
         alphas = []
         for s, y, rho in reversed(self.pairs):
-            alphas.append(rho * _dot(s, q))
-            q = q - _per_problem(alphas[-1]) * y
+            alphas.append(rho * dot(s, q))
+            q = q - per_problem(alphas[-1]) * y
         r = self.preconditioner.solve(q, self.problems)
         for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            r = r + _per_problem(alpha - rho * _dot(y, r)) * s
+            r = r + per_problem(alpha - rho * dot(y, r)) * s
         return r
 
 
@@ -142,11 +139,3 @@ class QuasiNewtonEnd:
 
     def keep(self, mask: Mask) -> None:
         """The update forgets the problems itself."""
-
-
-def _dot(a: Floats, b: Floats) -> Floats:
-    return np.einsum("pkd,pkd->p", a, b)
-
-
-def _per_problem(x: NDArray[Any]) -> NDArray[Any]:
-    return x[:, None, None]

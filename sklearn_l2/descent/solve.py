@@ -206,14 +206,9 @@ def _minimize(
     max_iter: int,
 ) -> tuple[Descent, TruncatedNewton]:
     """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
-    start = _coarse_optimum(problems, rows) if start is None else start
-    theta = problems.start(columns) if start is None else columns.from_model(*start)
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    preconditioner = choose_preconditioner(
-        objective, penalty, shared=start is not None or theta.size > _MANY_PARAMETERS
-    )
+    theta, preconditioner = _set_out(problems, rows, columns, start)
     if preconditioner.exact or preconditioner.rough:
-        return _truncated_newton(problems, rows, columns, theta, tol=tol, max_iter=max_iter)
+        return _truncated_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
     early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=_NEAR * tol, max_iter=max_iter - 1)
     near = early.finished == NEAR
     left = max_iter - int(early.n_iter.max())
@@ -231,6 +226,17 @@ def _minimize(
     return _joined(early, late), last
 
 
+def _set_out(
+    problems: LinearProblems, rows: RowBlocks, columns: Columns, start: tuple[Floats, Floats] | None
+) -> tuple[Floats, Preconditioner]:
+    """Where a descent begins, by default near its end where that is cheap to know; the preconditioner for it."""
+    start = _coarse_optimum(problems, rows) if start is None else start
+    theta = problems.start(columns) if start is None else columns.from_model(*start)
+    shared = start is not None or theta.size > _MANY_PARAMETERS
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    return theta, choose_preconditioner(objective, penalty, shared=shared)
+
+
 def _quasi_newton(
     problems: LinearProblems,
     rows: RowBlocks,
@@ -245,15 +251,15 @@ def _quasi_newton(
     descend_in = partial(_descend_quasi_newton, problems, penalty_columns=columns, preconditioner=preconditioner)
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
     if not (rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)):
-        return descend_in(rows, columns, theta, tol=tol, max_iter=max_iter, is_built=False)
+        return descend_in(rows, columns, theta, tol=tol, max_iter=max_iter)
     single_tol = max(tol, _SINGLE_PRECISION)
     with rows.in_single_precision(columns.centre, columns.inverse_scale) as part:
         scaled = Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept)
-        single = descend_in(part, scaled, theta, tol=single_tol, max_iter=max_iter, is_built=False)
+        single = descend_in(part, scaled, theta, tol=single_tol, max_iter=max_iter)
     if single_tol == tol or (single.finished == NEAR).all():
         return single
     left = max_iter - int(single.n_iter.max())
-    double = descend_in(rows, columns, single.params, tol=tol, max_iter=left, is_built=True)
+    double = descend_in(rows, columns, single.params, tol=tol, max_iter=left)
     return _joined(single, double)
 
 
@@ -267,11 +273,10 @@ def _descend_quasi_newton(
     preconditioner: Preconditioner,
     tol: float,
     max_iter: int,
-    is_built: bool,
 ) -> Descent:
     descent = Descent.start(theta)
     objective, penalty = problems.objective(rows, columns), problems.penalty(penalty_columns)
-    update = QuasiNewton(objective, penalty, preconditioner, tol=tol, is_built=is_built)
+    update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
     descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
     # A step that went too far is taken back: the curve shows where the descent stood.
     descent.losses = [np.minimum.accumulate(losses).tolist() for losses in descent.losses]
@@ -290,7 +295,7 @@ def _truncated_newton(
     hard: bool = False,
     thorough: bool = False,
 ) -> tuple[Descent, TruncatedNewton]:
-    """The descent from theta by Newton steps, with a preconditioner that is built, or a new one."""
+    """The descent from theta by Newton steps, with a preconditioner that is given, or a new one."""
     descent = Descent.start(theta)
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
     newton = TruncatedNewton(
@@ -298,7 +303,6 @@ def _truncated_newton(
         penalty,
         preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard),
         tol=tol,
-        is_built=preconditioner is not None,
         thorough=thorough,
     )
     descend(descent, objective, penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
@@ -350,16 +354,12 @@ def _coarse_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, 
 def _rough_optimum(problems: LinearProblems, rows: RowBlocks, tol: float) -> tuple[Floats, Floats] | None:
     """W and b within about tol of the optimum, or None where there may be none."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
-    start = _coarse_optimum(problems, rows)
-    theta = problems.start(columns) if start is None else columns.from_model(*start)
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    preconditioner = choose_preconditioner(
-        objective, penalty, shared=start is not None or theta.size > _MANY_PARAMETERS
-    )
+    theta, preconditioner = _set_out(problems, rows, columns, None)
+    begin, n = (problems, rows, columns, theta, preconditioner), _SAMPLE_MAX_ITER
     if preconditioner.exact or preconditioner.rough:
-        descent, _ = _truncated_newton(problems, rows, columns, theta, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+        descent, _ = _truncated_newton(*begin, tol=tol, max_iter=n)
     else:
-        descent = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=_SAMPLE_MAX_ITER)
+        descent = _quasi_newton(*begin, tol=tol, max_iter=n)
     return columns.to_model(descent.params) if descent.finished.all() else None
 
 
