@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 from common import early
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import ConvergenceWarning
@@ -215,8 +215,13 @@ def extreme_data_sets(draw, elements=any_finite):
     return X, y
 
 
+huge_and_separable = np.zeros((3, 5))
+huge_and_separable[[0, 1, 2], [4, 3, 2]] = 8.09865312e148, -1e150, -1e150
+
+
 @settings(max_examples=150)
 @given(extreme_data_sets(), any_lambd, st.booleans(), st.booleans())
+@example((huge_and_separable, np.arange(3)), 1.1125369292536007e-308, True, False)  # p (1 - p) was rounded to 0
 def test_any_finite_x_and_any_lambd_give_finite_weights(data, lambd, fit_intercept, sparse):
     X, y = data
     with warnings.catch_warnings():

@@ -225,8 +225,9 @@ def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) 
     H = -multiply(joint.T, joint)
     blocks = H.reshape(K, D, K, D)
     for k in range(K):
-        scaled = root * np.sqrt(p[:, k, None]) * sample
-        blocks[k, :, k] += multiply(scaled.T, scaled)
+        others = np.delete(p, k, axis=1).sum(axis=1, keepdims=True)  # 1 - p_k without cancellation
+        scaled = root * np.sqrt(p[:, k, None] * others) * sample
+        blocks[k, :, k] = multiply(scaled.T, scaled)
     # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
     j = np.arange(D)
     blocks[:, j, :, j] += np.einsum("kjkj->j", blocks)[:, None, None] / K**2
