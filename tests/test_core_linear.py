@@ -125,10 +125,11 @@ def test_scores_moved_along_are_the_scores_at_the_new_point(at_random):
     *_, objective, _, theta = at_random
     rng = np.random.default_rng(0)
     objective.gradient(theta)
+    here = objective.scores.copy()
     step, length = rng.standard_normal(theta.shape), np.array([1.0, 0.5, 0.0])
     change = objective.compute_scores(step)
-    ahead = objective.loss_after(change, length, np.arange(len(length)))
-    assert_allclose(objective.loss_after(change, length, np.array([0, 2])), ahead[[0, 2]], rtol=1e-14)
+    ahead = objective.loss_after(here, change, length, np.arange(len(length)))
+    assert_allclose(objective.loss_after(here, change, length, np.array([0, 2])), ahead[[0, 2]], rtol=1e-14)
     objective.move(change, length)
     moved = theta + length[:, None, None] * step
     value, slope = objective.gradient(moved)

@@ -331,7 +331,8 @@ def test_batches_fit_the_working_memory(n_problems, n_classes, batches):
     with sklearn.config_context(working_memory=per_problem * n_problems / 2**20):
         search.fit(X, y)
     assert batches == {1: [1] * 12, 2: [2, 1] * 4, 7: [6, 6]}[n_problems]
-    assert_allclose(search.cv_results_["mean_test_score"], whole, rtol=0, atol=1e-9)
+    # Either model may lie 1e-12 above the optimum in J, which moves a dev loss by more than that.
+    assert_allclose(search.cv_results_["mean_test_score"], whole, rtol=0, atol=1e-8)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -13,9 +13,10 @@ from .loop import Penalty
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
-SMALL_MOVE = 0.5  # scores that move by less keep their curvature within exp(+-0.5): the full step must go down
+# Scores that move by less keep their curvature within exp(+-0.5). So J falls by 1 - exp(0.5)/2 of what the slope of a
+# Newton step promises, or by more.
+SMALL_MOVE = 0.5
 ARMIJO = 1e-4  # of the fall of J that the slope promises, what a step must reach
-_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
 _MAX_HALVINGS = 60
 
 
@@ -37,25 +38,36 @@ def largest_move(change: Floats) -> Floats:
 
 
 def line_search(
-    objective: LinearObjective, penalty: Penalty, params: Floats, s: Floats, change: Floats, slope: Floats, small: Mask
+    objective: LinearObjective,
+    penalty: Penalty,
+    params: Floats,
+    s: Floats,
+    change: Floats,
+    slope: Floats,
+    certain: Mask,
 ) -> Floats:
     """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does.
 
     `slope` (P,) is the fall of J expected of the step s (P, K, D), `change` the scores' change by it (n, P, K), and
-    `small` tells which problems' scores hardly move.
+    `certain` tells which problems' full step is known to go down.
     """
     length = np.ones(len(params))
-    assert objective.value is not None
-    J = objective.value + penalty.value(params)
-    # Where J no longer resolves the descent, a small move is known to go down and needs no test.
-    undecided = ~(small & (-slope <= _RESOLUTION * J))
+    undecided = ~certain
+    if not undecided.any():
+        return length
+    scores, value = objective.scores, objective.value
+    if scores is None:
+        scores = objective.compute_scores(params)
+        value = objective.loss_after(scores, change, 0 * length, np.arange(len(params)))
+    assert value is not None
+    J = value + penalty.value(params)
     for _ in range(_MAX_HALVINGS):
-        if not undecided.any():
-            return length
-        value = objective.loss_after(change, length, np.flatnonzero(undecided))
+        value = objective.loss_after(scores, change, length, np.flatnonzero(undecided))
         penalties = penalty.value(params + per_problem(length) * s)[undecided]
         enough = (J + ARMIJO * length * slope)[undecided]
         undecided[undecided] = ~(value + penalties <= enough)
+        if not undecided.any():
+            return length
         length[undecided] /= 2
     length[undecided] = 0.0
     return length

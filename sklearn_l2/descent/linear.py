@@ -77,24 +77,37 @@ class LinearObjective:
 
     `share` (n_rows, P) is s / m. `target` is (n_rows, 1, 1) signs 1 - 2 y for two classes (n_classes=1 row of scores),
     or (n_rows, 1) class codes. The scores of the current point are kept, so that a line search reads no X.
+
+    `twin` is the same in single precision: it multiplies with the Hessian in place of this one, and the losses and
+    slopes of a gradient are rounded as its are. A rounded slope r_i (1 + e_i) moves the point where the gradient is 0,
+    but hardly J there: by at most (1/2) sum_i s_i/m (e_i r_i)^2 / (p_i (1 - p_i)) <= max e_i^2 / 2, whatever X is.
     """
 
     def __init__(
-        self, rows: RowBlocks, columns: Columns, target: NDArray[Any], share: Floats, n_score_rows: int
+        self,
+        rows: RowBlocks,
+        columns: Columns,
+        target: NDArray[Any],
+        share: Floats,
+        n_score_rows: int,
+        twin: LinearObjective | None = None,
     ) -> None:
         self.rows = rows
         self.columns = columns
-        self.target = target if n_score_rows > 1 else target.astype(rows.dtype, copy=False)
-        self.share = share.astype(rows.dtype, copy=False)
+        self.twin = twin
+        self.row_dtype: np.dtype[Any] = rows.dtype if twin is None else twin.row_dtype  # of all of a row but its scores
+        self.target = target if n_score_rows > 1 else target.astype(self.row_dtype, copy=False)
+        self.share: Floats = share.astype(self.row_dtype, copy=False) if twin is None else twin.share
         self.n_score_rows = n_score_rows
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
+        self.keeps_scores = twin is None
         self.scores: Floats | None = None
         self.scores_are_current = False  # whether they belong to the params of the next gradient
         self.value: Floats | None = None  # data loss (P,) at the last gradient
         # Two classes: s/m p (1 - p), (n, P, 1). Softmax: probabilities, (n, P, K).
         self.keeps_curvature = True  # whether a gradient takes down second derivatives too
-        self.curvature = np.empty((rows.n_rows, share.shape[1], n_score_rows), dtype=rows.dtype)
+        self.curvature: Floats = np.empty(0)
 
     @property
     def n_problems(self) -> int:
@@ -112,7 +125,8 @@ class LinearObjective:
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,)."""
         self.share = np.compress(mask, self.share, axis=1)
-        self.curvature = np.compress(mask, self.curvature, axis=1)
+        if self.curvature.size:
+            self.curvature = np.compress(mask, self.curvature, axis=1)
         if self.scores is not None:
             self.scores = np.compress(mask, self.scores, axis=1)
         if self.value is not None:
@@ -170,10 +184,8 @@ class LinearObjective:
         (total,) = self.rows.sum_rows(add, (self.n_problems,))
         return total
 
-    def loss_after(self, step: Floats, length: Floats, problems: NDArray[np.intp]) -> Floats:
-        """Data loss (A,) of some problems at scores + length * step (n, P, K) with length (P,)."""
-        assert self.scores is not None
-        scores = self.scores
+    def loss_after(self, scores: Floats, step: Floats, length: Floats, problems: NDArray[np.intp]) -> Floats:
+        """Data loss (A,) of some problems at scores (n, P, K) + length * step (n, P, K) with length (P,)."""
         some: Any = slice(None) if len(problems) == self.n_problems else problems
 
         def add(rows: slice, total: Floats) -> None:
@@ -185,7 +197,9 @@ class LinearObjective:
         return total
 
     def move(self, step: Floats, length: Floats) -> None:
-        """scores += length * step, with step (n, P, K) and length (P,)."""
+        """scores += length * step, with step (n, P, K) and length (P,), where they are kept."""
+        if self.scores is None:
+            return
 
         def add(rows: slice) -> None:
             assert self.scores is not None
@@ -195,46 +209,74 @@ class LinearObjective:
         self.rows.sum_rows(add)
         self.scores_are_current = True
 
+    def add_scores(self, total: Floats, step: Floats, length: Floats, problems: NDArray[np.intp]) -> Floats:
+        """total (n, P, K) + length * step (n, A, K) with length (A,) of some problems, in place; total may be empty."""
+        everyone = len(problems) == self.n_problems
+        is_first = not len(total)
+        if is_first:
+            total = step if everyone else np.zeros((len(step), self.n_problems, step.shape[2]), dtype=step.dtype)
+
+        def add(rows: slice) -> None:
+            for part in self._pieces(rows):
+                np.multiply(step[part], length[:, None].astype(step.dtype), out=step[part])
+                if not everyone:
+                    total[part][:, problems] += step[part]
+                elif not is_first:
+                    total[part] += step[part]
+
+        self.rows.sum_rows(add)
+        return total
+
     def set_scores(self, scores: Floats) -> None:
         """Take scores (n, P, K) that belong to the params of the next gradient."""
         self.scores, self.scores_are_current = scores, True
 
     def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
         """Data loss (P,) and gradient (P, K, D); reads X once."""
+        shape = (self.rows.n_rows, *params.shape[:2])
         scores_known = self.scores_are_current
-        if self.scores is None:
-            self.scores = np.empty_like(self.curvature)
-        scores, slopes = self.scores, np.empty_like(self.curvature)
+        if self.scores is None and self.keeps_scores:
+            self.scores = np.empty(shape, dtype=self.rows.dtype)
+        if not self.curvature.size and self.keeps_curvature:
+            self.curvature = np.empty(shape, dtype=self.row_dtype)
         factor, offset = self._to_scores(params)
 
         def add(block: Any, rows: slice, products: Floats, sums: Floats, value: Floats) -> None:
-            if not scores_known:
-                np.add(_times(block, factor), offset, out=_flat(scores[rows]))
-            for part in self._pieces(rows):
-                loss = self._differentiate(scores[part], part, slopes[part])
-                value += np.einsum("np,np->p", self.share[part], loss)
-                sums += _flat(slopes[part]).sum(axis=0)
-            _add_transposed(block, slopes[rows], products)
+            if scores_known:
+                assert self.scores is not None
+                z = self.scores[rows]
+            else:
+                z = _times(block, factor)
+                z += offset
+                z = z.reshape(-1, *shape[1:])
+                if self.scores is not None:
+                    self.scores[rows] = z
+            loss, slope = self._differentiate(z.astype(self.row_dtype, copy=False), rows)
+            value += np.einsum("np,np->p", self.share[rows], loss)
+            slope = slope.astype(self.rows.dtype, copy=False)
+            sums += _flat(slope).sum(axis=0)
+            _add_transposed(block, slope, products)
 
         products, sums, self.value = self.rows.sum_blocks(add, factor.shape, offset.shape, (self.n_problems,))
         self.scores_are_current = False
         return self.value, self._from_columns(products, sums, params.shape)
 
-    def _differentiate(self, z: Floats, rows: slice, slope: Floats) -> Floats:
-        """Loss (rows, P) at scores z (rows, P, K); the weighted loss's slopes go into `slope`, and its curvature."""
+    def _differentiate(self, z: Floats, rows: slice) -> tuple[Floats, Floats]:
+        """Loss (rows, P) at scores z (rows, P, K), and the weighted loss's slopes; takes down its curvature."""
         target, share = self.target[rows], self.share[rows][..., None]
-        curvature = self.curvature[rows]
         if self.is_binary:
-            loss, slope[...], c = LogLoss.derivatives(z, target)
+            loss, slope, c = LogLoss.derivatives(z, target)
             if self.keeps_curvature:
-                np.multiply(c, share, out=curvature)
+                np.multiply(c, share, out=self.curvature[rows])
             loss = loss[..., 0]
         else:
             loss = SoftmaxCrossEntropy.value(z, target)
-            curvature[...] = SoftmaxCrossEntropy.probabilities(z)
-            slope[...] = SoftmaxCrossEntropy.slope_from_probabilities(curvature, target)
+            p = SoftmaxCrossEntropy.probabilities(z)
+            if self.keeps_curvature:
+                self.curvature[rows] = p
+            slope = SoftmaxCrossEntropy.slope_from_probabilities(p, target)
         slope *= share
-        return loss
+        return loss, slope
 
     def bias_derivatives(self, shift: Floats) -> tuple[Floats, Floats]:
         """Two classes: first two derivatives of the loss in the biases at scores + shift (P, 1); (P, 1) each."""
@@ -262,25 +304,24 @@ class LinearObjective:
 
     def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
+        if self.twin is not None:
+            self.twin.share, self.twin.curvature = self.share, self.curvature
+            return self.twin.hessian_product(direction, problems)
         factor, offset = self._to_scores(direction)
         change = np.empty((self.rows.n_rows, *direction.shape[:2]), dtype=self.rows.dtype)
-        product = np.empty_like(change)
-        everyone = len(problems) == self.n_problems
+        some: Any = slice(None) if len(problems) == self.n_problems else problems
 
         def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
             np.add(_times(block, factor), offset, out=_flat(change[rows]))
-            for part in self._pieces(rows):
-                t, r = change[part], product[part]
-                curvature = self.curvature[part] if everyone else self.curvature[part][:, problems]
-                if self.is_binary:
-                    np.multiply(t, curvature, out=r)
-                else:
-                    share = self.share[part] if everyone else self.share[part][:, problems]
-                    np.subtract(t, np.einsum("npk,npk->np", t, curvature)[..., None], out=r)
-                    r *= curvature
-                    r *= share[..., None]
-                sums += _flat(r).sum(axis=0)
-            _add_transposed(block, product[rows], products)
+            t, curvature = change[rows], self.curvature[rows][:, some]
+            if self.is_binary:
+                r = t * curvature
+            else:
+                r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
+                r *= curvature
+                r *= self.share[rows][:, some][..., None]
+            sums += _flat(r).sum(axis=0)
+            _add_transposed(block, r, products)
 
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
         return self._from_columns(products, sums, direction.shape), change
@@ -289,8 +330,9 @@ class LinearObjective:
         """Sum of the score curvatures over rows and classes, (P,)."""
         if self.is_binary:
             return self.curvature[..., 0].sum(axis=0, dtype=np.float64)
-        squares = np.einsum("npk,npk->np", self.curvature, self.curvature)
-        return np.einsum("np,np->p", self.share, 1 - squares).astype(np.float64)
+        p, before = self.curvature, np.cumsum(self.curvature, axis=2)
+        pairs = np.einsum("npk,npk->np", p[:, :, 1:], before[:, :, :-1])  # 2 sum_{j<k} p_j p_k = 1 - sum_k p_k^2
+        return 2 * np.einsum("np,np->p", self.share, pairs).astype(np.float64)
 
     def score_curvature(self, indices: Any = slice(None)) -> Floats:
         """Diagonal of the loss's Hessian in the scores: s/m p (1 - p) for some rows, (rows, P, K)."""

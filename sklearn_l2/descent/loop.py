@@ -79,6 +79,13 @@ class Descent:
         n = len(params)
         return cls(params, np.zeros(n, dtype=np.int64), [[] for _ in range(n)], np.zeros(n, dtype=np.int8))
 
+    def take(self, part: Descent, mask: Mask) -> None:
+        """What a descent of the problems in mask (P,) left."""
+        for name in ("params", "n_iter", "finished"):
+            getattr(self, name)[mask] = getattr(part, name)
+        for p, losses in zip(np.flatnonzero(mask), part.losses, strict=True):
+            self.losses[p] = losses
+
 
 def descend(
     descent: Descent,

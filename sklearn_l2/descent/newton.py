@@ -5,7 +5,7 @@ Dembo and Steihaug (1983), https://doi.org/10.1007/BF02592055.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,61 +21,88 @@ Indices = NDArray[np.intp]
 
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
-_TINY_MOVE = 0.01
+_SAFETY = 5.0  # a residual's energy is an estimate
+_SPEED = 10.0  # of Newton's method: after a step from a decrement of e about 10 e^2 is left of it
 _PATIENCE, _RESOLVED = 25, 1e-13
+_LONG = 10.0  # steps of conjugate gradients: M is far larger than H somewhere
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
-def conjugate_gradients(
-    product: Callable[[Floats, Indices], tuple[Floats, Floats]],
-    solve: Callable[[Floats, Indices], Floats],
-    gradient: Floats,
-    tolerance: Floats,
-    n_rows: int,
-    max_steps: int,
-    floor: float,
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Solve H s = -gradient for A problems: s (A, K, D), the scores' change X s (n, A, K), steps taken (A,).
+class LinearSystem(Protocol):
+    """H s = -g for A problems."""
 
-    A problem is done when its residual's energy r^T M^-1 r has fallen to `tolerance` (A,) of the first, 0.01 (10 per
-    cent of the step) at most; below that only as long as the energy is above `floor`, and never below `floor` / 100.
+    def product(self, direction: Floats, problems: Indices) -> Floats:
+        """H direction (A, K, D), for some problems."""
+
+    def precondition(self, r: Floats, problems: Indices) -> Floats:
+        """M^-1 r, M near H."""
+
+    def advance(self, length: Floats, problems: Indices) -> None:
+        """s := s + length (A,) * the last direction."""
+
+
+def conjugate_gradients(
+    system: LinearSystem, gradient: Floats, tolerance: Floats, *, max_steps: int, floor: float
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
+    """Solve H s = -gradient for A problems.
+
+    Returns s (A, K, D), the energy r^T H^-1 r of its residual (A,), the longest step (A,) and the number of steps (A,).
+    A step is longer than 1 where M is larger than H: the energy is estimated by r^T M^-1 r times the longest step, or
+    times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s, 0.01 (10 per cent of the
+    step) at most; below that only as long as it is above `floor`, and never below `floor` / 100.
     """
-    A = len(gradient)
     s = np.zeros_like(gradient)
-    change = np.zeros((n_rows, A, gradient.shape[1]))
-    steps = np.zeros(A, dtype=np.int64)
-    active = np.arange(A)
+    energy, gained = np.zeros((2, len(s)))
+    longest = np.ones(len(s))
+    steps = np.zeros(len(s), dtype=np.int64)
+    active = np.arange(len(s))
     r = -gradient
-    z = solve(r, active)
-    rz = dot(r, z)
-    target = np.maximum(np.minimum(np.maximum(tolerance * rz, floor), _ENERGY_TOLERANCE * rz), floor / 100)
-    direction = z
+    direction = system.precondition(r, active)
+    rz = dot(r, direction)
     running = rz > 0
     while True:
         if not running.all():
             active, r, direction, rz = active[running], r[running], direction[running], rz[running]
         if not len(active) or steps[active[0]] >= max_steps:
-            return s, change, steps
-        Hd, Xd = product(direction, active)
+            return s, energy, longest, steps
+        Hd = system.product(direction, active)
         curvature = dot(direction, Hd)
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
-        Xd *= length[:, None]
-        if len(active) == A:
-            s += per_problem(length) * direction
-            change += Xd
-        else:
-            s[active] += per_problem(length) * direction
-            change[:, active] += Xd
+        system.advance(length, active)
+        s[active] += per_problem(length) * direction
+        gained[active] += length * rz
+        longest[active] = np.maximum(longest[active], length)
         steps[active] += 1
         Hd *= per_problem(length)
         r -= Hd
-        z = solve(r, active)
+        z = system.precondition(r, active)
         rz_next = dot(r, z)
         direction *= per_problem(rz_next / rz)
         direction += z
         rz = rz_next
-        running = usable & (rz > target[active])
+        energy[active] = left = rz * np.minimum(longest[active], _LONG)
+        target = np.minimum(tolerance[active], _SPEED * gained[active]) * gained[active]
+        target = np.minimum(np.maximum(target, floor), _ENERGY_TOLERANCE * gained[active])
+        running = usable & (left > np.maximum(target, floor / 100))
+
+
+class _NewtonSystem:
+    """The Newton system of P problems; `change` (n, P, K) is X~ s."""
+
+    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, params: Floats) -> None:
+        self.objective, self.ridge = objective, penalty.curvature(params)
+        self.precondition = preconditioner.solve
+        self.change = np.zeros((0, *params.shape[:2]))
+        self._last = self.change
+
+    def product(self, direction: Floats, problems: Indices) -> Floats:
+        Hd, self._last = self.objective.hessian_product(direction, problems)
+        Hd += (self.ridge if len(problems) == len(self.ridge) else self.ridge[problems]) * direction
+        return Hd
+
+    def advance(self, length: Floats, problems: Indices) -> None:
+        self.change = self.objective.add_scores(self.change, self._last, length, problems)
 
 
 class TruncatedNewton:
@@ -97,12 +124,13 @@ class TruncatedNewton:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
         self.tol, self.thorough = tol, thorough
         n_problems = objective.n_problems
-        self.decrement = np.full(n_problems, np.inf)
+        self.decrement: Floats = np.full(n_problems, np.inf)
         self.reduction = np.ones(n_problems)  # decrement over the one before
+        self.residual: Floats = np.zeros(n_problems)  # energy of what a step leaves of its linear system
         self.converged = np.zeros(n_problems, dtype=bool)
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
-        self.doubted = np.zeros(n_problems, dtype=bool)
+        self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
         self.least = np.full((2, n_problems), np.inf)  # J and decrement so far
         self.idle = np.zeros(n_problems, dtype=np.int64)  # steps since one of them fell
         self._debt = 0.0 if preconditioner.is_built else np.inf
@@ -110,17 +138,27 @@ class TruncatedNewton:
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
         self.preconditioner.keep(mask)
-        for name in ("decrement", "reduction", "converged", "stalled", "unbounded", "doubted", "idle"):
+        for name in (
+            "decrement",
+            "reduction",
+            "residual",
+            "converged",
+            "stalled",
+            "unbounded",
+            "strayed",
+            "doubted",
+            "idle",
+        ):
             setattr(self, name, getattr(self, name)[mask])
         self.least = self.least[:, mask]
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
-        if self.preconditioner.exact or self._debt >= self.preconditioner.cost:
+        if self.doubted.any():
+            self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
+        elif self.preconditioner.exact or self._debt >= self.preconditioner.cost:
             self.preconditioner.build(self.objective, self.penalty, params)
             self._debt = 0.0
-        elif self.doubted.any():
-            self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         s, change = self._newton_direction(params, gradient)
@@ -136,12 +174,14 @@ class TruncatedNewton:
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self._stands_still(J)
-        # The step leaves a hundredth of the decrement where the scores, and so the curvature, hardly change by it.
-        left = np.where((move <= _TINY_MOVE) & (not self.preconditioner.rough), 10 * _ENERGY_TOLERANCE, 1.0) * decrement
-        self.converged = (left <= self.tol) & small
-        # A residual measured by what was the curvature elsewhere says little.
+        # A step that changes scores by no more than `move` changes the curvature by a factor of exp(+-move).
+        left = _SAFETY * self.residual + move**2 * decrement
+        self.converged = (np.where(self.preconditioner.rough, decrement, left) <= self.tol) & small
+        # A residual measured by what is not the curvature here says little.
+        renewed = self.doubted
         self.doubted = self.converged & self.preconditioner.outdated(self.objective)
-        self.converged &= ~self.doubted
+        self.doubted |= self.strayed & (not self.preconditioner.rough)
+        self.converged &= renewed | ~self.doubted
 
     def _stands_still(self, J: Floats) -> Mask:
         """Which problems have neither lowered J (P,) nor their decrement for many steps: numbers say no more."""
@@ -154,23 +194,19 @@ class TruncatedNewton:
         """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""
         if self.preconditioner.exact:
             s = -self.preconditioner.solve(gradient, np.arange(len(params)))
+            self.residual = -_ENERGY_TOLERANCE * dot(gradient, s)
             return s, self.objective.compute_scores(s)
-        ridge = self.penalty.curvature(params)
-
-        def product(direction: Floats, problems: Indices) -> tuple[Floats, Floats]:
-            Hd, Xd = self.objective.hessian_product(direction, problems)
-            Hd += (ridge if len(problems) == len(ridge) else ridge[problems]) * direction
-            return Hd, Xd
-
+        system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
-        s, change, steps = conjugate_gradients(
-            product,
-            self.preconditioner.solve,
+        s, self.residual, longest, steps = conjugate_gradients(
+            system,
             gradient,
             np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
-            self.objective.rows.n_rows,
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else 0.1 * self.tol,
         )
+        self.strayed = longest > _LONG
         self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
-        return s, change
+        if not steps.any():
+            return s, self.objective.compute_scores(s)
+        return s, system.change

@@ -8,6 +8,7 @@ rebuilds when the conjugate-gradient steps a stale one has cost add up to that.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls aroun
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _JITTER = 1e-14
+_LARGEST_INVERSE_TRACE = 1e8
 _DRIFT = 1.25  # of the total curvature, up to which M is taken for what it was
 
 
@@ -145,6 +147,7 @@ class SampledHessian:
         self.sample = objective.sample_columns(self.indices)
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
+        self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
         self.total_curvature: Floats = np.empty(0)  # when M was built
 
     @property
@@ -184,11 +187,23 @@ class SampledHessian:
             H = self.hessian(rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1))
             for factor in np.unique(self.of_factor[members]):
                 alike = members[self.of_factor[members] == factor]
-                self.inverse_factor[factor] = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
+                M = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
+                self.inverse_factor[factor], self.inverse_trace[factor] = M
 
         rows.run(build_one, np.unique(self.of_data[which]).tolist(), len(self.sample) * size**2)
 
-    def keep(self, mask: NDArray[np.bool_]) -> None:
+    def select(self, which: Mask | Indices) -> SampledHessian:
+        """The same for some of the problems, in any order."""
+        some = copy(self)
+        some.inverse_factor, some.inverse_trace = self.inverse_factor.copy(), self.inverse_trace.copy()
+        some.keep(which)
+        return some
+
+    def is_well_conditioned(self) -> Mask:
+        """Per problem, whether the least eigenvalue of M, with a diagonal of ones, is far above single precision."""
+        return np.array([self.inverse_trace[factor] <= _LARGEST_INVERSE_TRACE for factor in self.of_factor])
+
+    def keep(self, mask: Mask | Indices) -> None:
         for name in ("of_data", "of_factor", "total_curvature"):
             setattr(self, name, getattr(self, name)[mask])
 
@@ -234,8 +249,11 @@ def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) 
     return H
 
 
-def _inverse_cholesky(H: Floats, ridge: Floats) -> Floats:
-    """L^-1 with L L^T = H + diag(ridge), for H (D, D) and ridge (D,); flat directions get a little more ridge."""
+def _inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
+    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,); flat directions get a little more ridge.
+
+    Also the trace of M^-1 after M is scaled to a diagonal of ones.
+    """
     diagonal = np.diagonal(H) + ridge
     scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     H = H * scale[:, None] * scale
@@ -245,5 +263,5 @@ def _inverse_cholesky(H: Floats, ridge: Floats) -> Floats:
         L, failed = scipy.linalg.lapack.dpotrf(H, lower=1, clean=1)
         if not failed:
             inverse, _ = scipy.linalg.lapack.dtrtri(L, lower=1)
-            return inverse * scale
+            return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))
         jitter *= 100

@@ -23,6 +23,7 @@ _GROWTH, _DENSE_GROWTH = 1.0, 0.5  # a dense Hessian costs the square of its siz
 _SPARE_COLUMNS = 1.25
 _MANY_ENTERING, _CAUTIOUS_RIDGE = 20, 1e-2
 _ACCURACY = 0.1
+_RESOLUTION = 1e-10  # relative to J: a decrease smaller than this drowns in its rounding
 _NEGLIGIBLE = 1e-6
 
 
@@ -86,7 +87,11 @@ class ProximalNewton:
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
         small = largest_move(change) <= SMALL_MOVE
-        length = line_search(self.objective, self.penalty, params, s, change, slope, small)
+        assert self.objective.value is not None
+        J = self.objective.value + self.penalty.value(params)
+        # Where J no longer resolves the descent, a small move is known to go down and needs no test.
+        certain = small & (-slope <= _RESOLUTION * J)
+        length = line_search(self.objective, self.penalty, params, s, change, slope, certain)
         length[slope > 0] = 0.0
         params += length[:, None, None] * s
         self.objective.move(change, length)

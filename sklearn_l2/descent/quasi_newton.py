@@ -37,6 +37,7 @@ class QuasiNewton:
     def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
         self.tol = tol
+        objective.keeps_scores, objective.keeps_curvature = False, not preconditioner.is_built
         self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
         self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.floating]
 
 _BLOCK_ELEMENTS = 2**19  # 4 MiB of float64: a block stays in the cache between its two products
+_BLOCK_SCORES = 2**17  # arrays of so many scores stay in the cache through a dozen operations
 _MAX_GROUPS = 16
 # Costs are counted in elements of X that are read and used once; below this a thread takes longer to wake up.
 _COST_WORTH_A_THREAD = 2**20
@@ -55,7 +56,10 @@ class RowBlocks:
             elements_per_row = self.n_elements / self.n_rows + n_scores
         else:
             self.n_elements = self.n_rows * self.n_columns
-            elements_per_row = max(self.n_columns, n_scores)
+            # As many rows as columns at least, or adding up the blocks' sums takes longer than making them.
+            elements_per_row = max(
+                self.n_columns, min(n_scores * _BLOCK_ELEMENTS // _BLOCK_SCORES, _BLOCK_ELEMENTS // self.n_columns)
+            )
         size = max(16, int(_BLOCK_ELEMENTS // elements_per_row))
         self.slices = [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
         partial_sum = 8 * (self.n_columns + 1) * n_scores

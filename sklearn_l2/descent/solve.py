@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .linear import Columns, LinearObjective
 from .loop import Descent, DivergenceError, descend
 from .newton import TruncatedNewton
 from .penalties import L2
-from .preconditioners import Preconditioner, choose_preconditioner, n_sampled_rows
+from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
 from .quasi_newton import NEAR, QuasiNewton, QuasiNewtonEnd
 from .rows import RowBlocks, even_sample, multiply
 from .updates import GradientDescent
@@ -26,17 +25,18 @@ _LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 CERTIFIED = 1e-8  # a fit that is not known to end below this is looked at again
 _ROW_SPACE_MAX_ROWS = 1000
 _SMALLEST_VARIANCE = 1e-200
-_ROUNDING = 1e-5  # relative, of J: more than single precision leaves in it
+_ROUNDING = 1e-6  # relative, of J at W = 0: more than single precision leaves in it
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
-_NEAR = 100  # times tol: where Newton steps take over from quasi-Newton steps
+_NEAR = 1e-7  # J - J* where Newton steps take over from quasi-Newton steps
+_EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
+_ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 _MAX_QUASI_NEWTON = 30
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 8
 _MANY_ELEMENTS = 2**21
-_SINGLE_PRECISION = 1e-10  # J - J* down to which single precision shows the way
 
 
 @dataclass
@@ -103,8 +103,8 @@ class LinearProblems:
         )
         return mean, member_of
 
-    def objective(self, rows: RowBlocks, columns: Columns) -> LinearObjective:
-        return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows)
+    def objective(self, rows: RowBlocks, columns: Columns, twin: LinearObjective | None = None) -> LinearObjective:
+        return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows, twin)
 
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
@@ -118,20 +118,28 @@ class LinearProblems:
             return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))
         return L2(self.lambd, self.m, np.s_[:, : weight.shape[-1]], weight)
 
+    def class_shares(self) -> Floats:
+        """Each class's part of a problem's weight, (P, number of classes)."""
+        K = self.n_score_rows
+        codes = self.target[:, 0, 0] < 0 if K == 1 else self.target[:, 0]
+        return np.stack([self.share[codes == k].sum(axis=0) for k in range(max(K, 2))], axis=1)
+
     def start(self, columns: Columns) -> Floats:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""
-        n_problems, K = len(self.lambd), self.n_score_rows
-        theta = np.zeros((n_problems, K, len(columns.centre) + columns.intercept))
+        theta = np.zeros((len(self.lambd), self.n_score_rows, len(columns.centre) + columns.intercept))
         if self.free_bias:
-            if K == 1:
-                positive, negative = (self.share[sign * self.target[:, 0, 0] > 0].sum(axis=0) for sign in (-1, 1))
-                theta[:, 0, -1] = np.log(positive) - np.log(negative)
-            else:
-                codes = self.target[:, 0]
-                shares = np.stack([self.share[codes == k].sum(axis=0) for k in range(K)], axis=1)
-                logs = np.log(shares)
-                theta[:, :, -1] = logs - logs.mean(axis=1, keepdims=True)
+            logs = np.log(self.class_shares())
+            theta[:, :, -1] = (
+                logs[:, 1:] - logs[:, :1] if self.n_score_rows == 1 else logs - logs.mean(axis=1, keepdims=True)
+            )
         return theta
+
+    def value_at_start(self) -> Floats:
+        """J with W = 0, (P,)."""
+        shares = self.class_shares()
+        if not self.free_bias:
+            return np.full(len(shares), np.log(shares.shape[1]))
+        return -np.sum(shares * np.log(shares), axis=1)
 
 
 @dataclass
@@ -182,7 +190,7 @@ def solve_newton(
     if start is None and is_wide and problems.column_weight is None:
         fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
         if fit is not None:
-            if (fit.dual_gap <= _NEAR * tol).all() or not (problems.lambd > 0).all():
+            if (fit.dual_gap <= _EXCELLENT * tol).all() or not (problems.lambd > 0).all():
                 return fit
             start = fit.W, fit.b
     descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
@@ -207,22 +215,30 @@ def _minimize(
 ) -> tuple[Descent, TruncatedNewton]:
     """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
     theta, preconditioner = _set_out(problems, rows, columns, start)
-    if preconditioner.exact or preconditioner.rough:
+    if preconditioner.exact or not isinstance(preconditioner, SampledHessian):
         return _truncated_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
-    early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=_NEAR * tol, max_iter=max_iter - 1)
+    early = _quasi_newton(problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1)
     near = early.finished == NEAR
-    left = max_iter - int(early.n_iter.max())
-    end = partial(_truncated_newton, rows=rows, columns=columns, tol=tol, max_iter=left)
-    if near.all():
-        late, last = end(problems, theta=early.params, preconditioner=preconditioner)
-    elif not near.any():
-        late, last = end(problems, theta=early.params, hard=True)
-    else:
-        # A preconditioner of their own helps those that a shared or an old one did not.
-        others, last = end(problems.select(~near), theta=early.params[~near], hard=True)
-        preconditioner.keep(near)
-        late, _ = end(problems.select(near), theta=early.params[near], preconditioner=preconditioner)
-        late = _interleaved(near, late, others)
+    # What single precision rounds off is too much for a Hessian that is as good as singular.
+    suits = problems.n_score_rows == 1 and tol >= _ROUNDED and _pays_in_single_precision(problems, rows)
+    twin = near & preconditioner.is_well_conditioned() & suits
+    late = Descent.start(early.params)
+    for mask, in_single_precision in ((twin, True), (near & ~twin, False), (~near, False)):
+        if mask.any():
+            # A preconditioner of its own helps a problem that a shared or an old one did not.
+            metric = preconditioner.select(mask) if near[mask].all() else None
+            part, last = _truncated_newton(
+                problems.select(mask),
+                rows,
+                columns,
+                early.params[mask],
+                metric,
+                tol=tol,
+                max_iter=max_iter - int(early.n_iter.max()),
+                hard=metric is None,
+                in_single_precision=in_single_precision,
+            )
+            late.take(part, mask)
     return _joined(early, late), last
 
 
@@ -230,11 +246,26 @@ def _set_out(
     problems: LinearProblems, rows: RowBlocks, columns: Columns, start: tuple[Floats, Floats] | None
 ) -> tuple[Floats, Preconditioner]:
     """Where a descent begins, by default near its end where that is cheap to know; the preconditioner for it."""
-    start = _coarse_optimum(problems, rows) if start is None else start
+    preconditioner: Preconditioner | None = None
+    if start is None:
+        start, preconditioner = _coarse_optimum(problems, rows)
     theta = problems.start(columns) if start is None else columns.from_model(*start)
-    shared = start is not None or theta.size > _MANY_PARAMETERS
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-    return theta, choose_preconditioner(objective, penalty, shared=shared)
+    if preconditioner is None:
+        shared = start is not None or theta.size > _MANY_PARAMETERS
+        objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+        preconditioner = choose_preconditioner(objective, penalty, shared=shared)
+    return theta, preconditioner
+
+
+def _pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
+    """Whether products with a copy of X in single precision save more time than the copy takes."""
+    many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
+    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
+
+
+def _objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:
+    single = rows.in_single_precision(columns.centre, columns.inverse_scale)
+    return problems.objective(single, Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept))
 
 
 def _quasi_newton(
@@ -247,35 +278,13 @@ def _quasi_newton(
     tol: float,
     max_iter: int,
 ) -> Descent:
-    """The descent from theta by quasi-Newton steps, as far as they go; of many problems in single precision first."""
-    descend_in = partial(_descend_quasi_newton, problems, penalty_columns=columns, preconditioner=preconditioner)
-    many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
-    if not (rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)):
-        return descend_in(rows, columns, theta, tol=tol, max_iter=max_iter)
-    single_tol = max(tol, _SINGLE_PRECISION)
-    with rows.in_single_precision(columns.centre, columns.inverse_scale) as part:
-        scaled = Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept)
-        single = descend_in(part, scaled, theta, tol=single_tol, max_iter=max_iter)
-    if single_tol == tol or (single.finished == NEAR).all():
-        return single
-    left = max_iter - int(single.n_iter.max())
-    double = descend_in(rows, columns, single.params, tol=tol, max_iter=left)
-    return _joined(single, double)
-
-
-def _descend_quasi_newton(
-    problems: LinearProblems,
-    rows: RowBlocks,
-    columns: Columns,
-    theta: Floats,
-    *,
-    penalty_columns: Columns,
-    preconditioner: Preconditioner,
-    tol: float,
-    max_iter: int,
-) -> Descent:
+    """The descent from theta by quasi-Newton steps, as far as they go; in single precision where that pays."""
     descent = Descent.start(theta)
-    objective, penalty = problems.objective(rows, columns), problems.penalty(penalty_columns)
+    if _pays_in_single_precision(problems, rows):
+        objective = _objective_in_single_precision(problems, rows, columns)
+    else:
+        objective = problems.objective(rows, columns)
+    penalty = problems.penalty(columns)
     update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
     descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
     # A step that went too far is taken back: the curve shows where the descent stood.
@@ -294,10 +303,15 @@ def _truncated_newton(
     max_iter: int,
     hard: bool = False,
     thorough: bool = False,
+    in_single_precision: bool = False,
 ) -> tuple[Descent, TruncatedNewton]:
-    """The descent from theta by Newton steps, with a preconditioner that is given, or a new one."""
+    """The descent from theta by Newton steps, with a preconditioner that is given, or a new one.
+
+    In single precision are then the products with Hessians only: a gradient that is exact mends what a step got wrong.
+    """
     descent = Descent.start(theta)
-    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    twin = _objective_in_single_precision(problems, rows, columns) if in_single_precision else None
+    objective, penalty = problems.objective(rows, columns, twin), problems.penalty(columns)
     newton = TruncatedNewton(
         objective,
         penalty,
@@ -309,50 +323,44 @@ def _truncated_newton(
     return descent, newton
 
 
-def _interleaved(mask: Mask, those: Descent, others: Descent) -> Descent:
-    """One descent of two, of the problems in mask (P,) and of the others."""
-
-    def both(name: str) -> NDArray[Any]:
-        of_those, of_others = getattr(those, name), getattr(others, name)
-        merged = np.empty((len(mask), *of_those.shape[1:]), dtype=of_those.dtype)
-        merged[mask], merged[~mask] = of_those, of_others
-        return merged
-
-    losses = [iter(those.losses), iter(others.losses)]
-    return Descent(
-        both("params"), both("n_iter"), [next(losses[0] if one else losses[1]) for one in mask], both("finished")
-    )
-
-
 def _joined(first: Descent, second: Descent) -> Descent:
     """One descent of two, the second from where the first ended."""
     losses = [a + b for a, b in zip(first.losses, second.losses, strict=True)]
     return Descent(second.params, first.n_iter + second.n_iter, losses, second.finished)
 
 
-def _coarse_optimum(problems: LinearProblems, rows: RowBlocks) -> tuple[Floats, Floats] | None:
+def _coarse_optimum(
+    problems: LinearProblems, rows: RowBlocks
+) -> tuple[tuple[Floats, Floats] | None, Preconditioner | None]:
     """W and b near the optimum of all rows, where that is cheap: from a sample of many rows, or from merged problems.
 
     The coarse problem is solved about as well as its data can tell, and itself starts from a coarser one, so that all
-    of X is read, and all problems are solved, only for the last digits.
+    of X is read, and all problems are solved, only for the last digits. The preconditioner of merged problems suits
+    those that they were merged from.
     """
     n_parameters = rows.n_columns * problems.n_score_rows
     merged, member_of = problems.merged()
     if len(merged.lambd) < len(problems.lambd):
-        optimum = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
-        return None if optimum is None else (optimum[0][member_of], optimum[1][member_of])
+        optimum, preconditioner = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
+        if optimum is None:
+            return None, None
+        if isinstance(preconditioner, SampledHessian) and not preconditioner.exact:
+            return (optimum[0][member_of], optimum[1][member_of]), preconditioner.select(member_of)
+        return (optimum[0][member_of], optimum[1][member_of]), None
     n_sample = n_sampled_rows(rows.n_rows, n_parameters)
     if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
         indices = even_sample(rows.n_rows, n_sample)
         sample = problems.take(indices)
         if sample is not None:
             with rows.sampled(indices) as part:
-                return _rough_optimum(sample, part, 0.1 * n_parameters / n_sample)
-    return None
+                return _rough_optimum(sample, part, 0.1 * n_parameters / n_sample)[0], None
+    return None, None
 
 
-def _rough_optimum(problems: LinearProblems, rows: RowBlocks, tol: float) -> tuple[Floats, Floats] | None:
-    """W and b within about tol of the optimum, or None where there may be none."""
+def _rough_optimum(
+    problems: LinearProblems, rows: RowBlocks, tol: float
+) -> tuple[tuple[Floats, Floats] | None, Preconditioner]:
+    """W and b within about tol of the optimum, or None where there may be none; the preconditioner used."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     theta, preconditioner = _set_out(problems, rows, columns, None)
     begin, n = (problems, rows, columns, theta, preconditioner), _SAMPLE_MAX_ITER
@@ -360,7 +368,7 @@ def _rough_optimum(problems: LinearProblems, rows: RowBlocks, tol: float) -> tup
         descent, _ = _truncated_newton(*begin, tol=tol, max_iter=n)
     else:
         descent = _quasi_newton(*begin, tol=tol, max_iter=n)
-    return columns.to_model(descent.params) if descent.finished.all() else None
+    return columns.to_model(descent.params) if descent.finished.all() else None, preconditioner
 
 
 def _solve_in_row_space(
@@ -487,7 +495,13 @@ def _finish(
         W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
         theta = columns.from_model(W, b)
     objective = problems.objective(rows, columns)
-    if last is not None and last.is_binary and last.n_problems == len(theta) and theta is descent.params:
+    if (
+        last is not None
+        and last.is_binary
+        and last.scores is not None
+        and last.n_problems == len(theta)
+        and theta is descent.params
+    ):
         objective = last
     unpenalized = problems.lambd == 0
     if certify or unpenalized.any():
@@ -503,7 +517,7 @@ def _finish(
 
 def _no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
     """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
-    lost = np.array([not losses[-1] <= losses[0] * (1 + _ROUNDING) for losses in fit.losses])
+    lost = ~(np.array([losses[-1] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
     lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
     if lost.any():
         some = problems.select(lost)

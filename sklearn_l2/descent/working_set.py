@@ -25,7 +25,6 @@ _HELD_PER_FREE = 1 / 6  # holding more coordinates costs more than another Chole
 _JITTER = 1e-14
 _MAX_CG_STEPS = 500
 _ONE_PROBLEM = np.arange(1)
-_WITHOUT_SCORES = np.zeros((0, 1, 1))
 
 
 class WorkingSet:
@@ -204,23 +203,34 @@ class ProductHessian:
     def solver(self, free: Mask, ridge: float, tolerance: float) -> Solve:
         """Solves with the diagonal as preconditioner."""
         damping = ridge * self.diagonal
-        diagonal = self.diagonal + damping
-        inverse = 1 / np.where(diagonal > 0, diagonal, 1.0)
 
         def solve(r: Floats, still_free: Mask) -> Floats:
-            def product(direction: Floats, _: Indices) -> tuple[Floats, Floats]:
-                v = direction[0, 0]
-                return np.where(still_free, self.product(v) + damping * v, 0.0)[None, None], _WITHOUT_SCORES
-
-            s, _, _ = conjugate_gradients(
-                product,
-                lambda z, _: inverse * z,
+            s, *_ = conjugate_gradients(
+                _DampedSystem(self, damping, still_free),
                 np.where(still_free, r, 0.0)[None, None],
                 np.array([tolerance]),
-                n_rows=0,
                 max_steps=min(20 + 2 * len(r), _MAX_CG_STEPS),
                 floor=0.0,
             )
             return s[0, 0]
 
         return solve
+
+
+class _DampedSystem:
+    """(H + damping) s = -r on the free coordinates (C,), as one problem with one row of scores."""
+
+    def __init__(self, hessian: ProductHessian, damping: Floats, free: Mask) -> None:
+        self.hessian, self.damping, self.free = hessian, damping, free
+        diagonal = hessian.diagonal + damping
+        self.inverse = 1 / np.where(diagonal > 0, diagonal, 1.0)
+
+    def product(self, direction: Floats, _: Indices) -> Floats:
+        v = direction[0, 0]
+        return np.where(self.free, self.hessian.product(v) + self.damping * v, 0.0)[None, None]
+
+    def precondition(self, r: Floats, _: Indices) -> Floats:
+        return self.inverse * r
+
+    def advance(self, length: Floats, _: Indices) -> None:
+        """Nothing follows the solution."""
