@@ -15,6 +15,7 @@ from .newton import TruncatedNewton
 from .penalties import L2
 from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
 from .quasi_newton import NEAR, QuasiNewton, QuasiNewtonEnd
+from .row_space import RowSpaceHessian
 from .rows import RowBlocks, even_sample, multiply
 from .updates import GradientDescent
 
@@ -29,6 +30,7 @@ _ROUNDING = 1e-6  # relative, of J at W = 0: more than single precision leaves i
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
+_MERGED_TOL = 0.01  # J - J* that is left where merged problems' optimum is near enough to each problem's own
 _NEAR = 1e-7  # J - J* where Newton steps take over from quasi-Newton steps
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
 _ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
@@ -63,6 +65,11 @@ class LinearProblems:
     @property
     def free_bias(self) -> bool:
         return self.fit_intercept and not self.penalize_intercept
+
+    @property
+    def is_plain(self) -> bool:
+        """Two classes and an intercept, if any, that is free."""
+        return self.n_score_rows == 1 and not (self.fit_intercept and self.penalize_intercept)
 
     def take(self, indices: NDArray[np.intp]) -> LinearProblems | None:
         """The same problems on some rows, with the same lambda/m; None where a class or problem has no weight left."""
@@ -188,9 +195,10 @@ def solve_newton(
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
     if start is None and is_wide and problems.column_weight is None:
-        fit = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter)
-        if fit is not None:
-            if (fit.dual_gap <= _EXCELLENT * tol).all() or not (problems.lambd > 0).all():
+        outcome = _solve_in_row_space(problems, rows, columns.centre, tol=tol, max_iter=max_iter, certify=certify)
+        if outcome is not None:
+            fit, gap = outcome
+            if (gap <= _EXCELLENT * tol).all() or not (problems.lambd > 0).all():
                 return fit
             start = fit.W, fit.b
     descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
@@ -372,11 +380,12 @@ def _rough_optimum(
 
 
 def _solve_in_row_space(
-    problems: LinearProblems, rows: RowBlocks, centre: Floats, *, tol: float, max_iter: int
-) -> LinearFit | None:
+    problems: LinearProblems, rows: RowBlocks, centre: Floats, *, tol: float, max_iter: int, certify: bool
+) -> tuple[LinearFit, Floats] | None:
     """Fewer rows than columns: W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||.
 
-    None where the products of X's numbers leave the range of float64, or all are zero.
+    The fit, and bounds on J - J*: of all problems, or of those that went worst. None where the products of X's numbers
+    leave the range of float64, or all are zero.
     """
     gram = rows.gram(centre)
     if not (np.isfinite(gram).all() and np.trace(gram) > _SMALLEST_VARIANCE):
@@ -384,8 +393,11 @@ def _solve_in_row_space(
     variances, V = np.linalg.eigh(gram)
     kept = variances > len(V) * np.finfo(float).eps * variances[-1]
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
-    with RowBlocks(V * sigma, n_scores=problems.n_score_rows * len(problems.lambd)) as reduced:
-        columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
+    reduced = rows.like(V * sigma, problems.n_score_rows * len(problems.lambd))
+    columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
+    if problems.is_plain and RowSpaceHessian.suits(problems.lambd / problems.m, problems.share, gram):
+        descent = _newton_in_row_space(problems, reduced, columns, tol=tol, max_iter=max_iter)
+    else:
         descent, _ = _minimize(problems, reduced, columns, None, tol=tol, max_iter=max_iter)
     z = descent.params[..., : len(sigma)]
     combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
@@ -397,7 +409,28 @@ def _solve_in_row_space(
     W -= np.multiply.outer(centre, combination.sum(axis=0))
     theta = np.concatenate([W.T.reshape(*z.shape[:2], -1), descent.params[..., len(sigma) :]], axis=-1)
     original = Columns(centre, np.ones(rows.n_columns), problems.fit_intercept)
-    return _finish(problems, rows, original, Descent(theta, descent.n_iter, descent.losses, descent.finished))
+    certify |= not (descent.finished == CONVERGED).all()
+    descent = Descent(theta, descent.n_iter, descent.losses, descent.finished)
+    fit = _finish(problems, rows, original, descent, certify=certify)
+    if certify:
+        return fit, fit.dual_gap
+    # Rounding in the products of rows, which all problems share, matters most where the penalty is weakest.
+    strength = problems.lambd / problems.m
+    weakest = strength <= 2 * strength.min()
+    return fit, certified(problems.select(weakest), rows, fit.W[weakest], fit.b[weakest])[1]
+
+
+def _newton_in_row_space(
+    problems: LinearProblems, rows: RowBlocks, columns: Columns, *, tol: float, max_iter: int
+) -> Descent:
+    """Newton's method with each problem's own Hessian, of many problems from the optimum of merged ones."""
+    merged, member_of = problems.merged()
+    theta = problems.start(columns)
+    if len(merged.lambd) < len(problems.lambd):
+        theta = _newton_in_row_space(merged, rows, columns, tol=_MERGED_TOL, max_iter=max_iter).params[member_of]
+    newton = RowSpaceHessian(rows)
+    descent, _ = _truncated_newton(problems, rows, columns, theta, newton, tol=tol, max_iter=max_iter)
+    return descent
 
 
 @np.errstate(all="ignore")
