@@ -142,8 +142,8 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         elif not fit.converged[p] and not fit.dual_gap[p] <= CERTIFIED:
             bound = f"J may lie up to {fit.dual_gap[p]:.2g} above its optimum" if self.lambd > 0 else "lambd is 0"
             warnings.warn(
-                f"{type(self).__name__} did not converge to tol={self.tol:g} in {fit.n_iter[p]} iterations "
-                f"(max_iter={self.max_iter}); {bound}. Raise max_iter or tol.",
+                f"{type(self).__name__} with lambd={self.lambd:g} did not converge to tol={self.tol:g} in "
+                f"{fit.n_iter[p]} iterations (max_iter={self.max_iter}); {bound}. Raise max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

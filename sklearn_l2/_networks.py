@@ -280,7 +280,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         elif not trained.descent.finished[p]:
             warnings.warn(
                 f"Training with solver={self.solver!r} ended unconverged after {self.n_iter_} iterations "
-                f"(max_iter={self.max_iter}, tol={self.tol:g}). Raise max_iter or tol, or scale the columns of X.",
+                f"(lambd={self.lambd:g}, max_iter={self.max_iter}, tol={self.tol:g}). Raise max_iter or tol, or scale "
+                "the columns of X.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

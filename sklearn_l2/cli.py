@@ -14,26 +14,24 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from sklearn.metrics import log_loss, zero_one_loss
 
 from ._command import report
 from ._command.data import Data, bundled, read, take
 from ._command.files import check_model_path, check_picture_path, draw, save_model
 from ._command.messages import CommandError
+from ._command.progress import counted_on_terminal
 from ._command.tuning import (
     FAMILIES,
-    Fold,
     Scorer,
+    Task,
+    Tuned,
     choose,
-    error_rate,
-    final_model,
-    log_losses,
     preference,
     scorer_named,
-    single_fold,
     split,
     stratified_folds,
     told_warnings,
-    tune,
 )
 
 LAMBDS = (0.0, 0.01, 0.1, 1.0, 10.0, 100.0)
@@ -167,15 +165,14 @@ def _run(arguments: argparse.Namespace, ctrl_c: _CtrlC) -> int:
         check_picture_path(arguments.plot, [*inputs, *([arguments.save] if arguments.save else [])])
     data = bundled() if arguments.data is None else read(arguments.data, arguments.target, arguments.dev)
     parts = split(data.y, {"dev": arguments.dev_size, "test": arguments.test_size})
-    scorer = scorer_named(arguments.scoring, data.y) if arguments.scoring else None
-    folds = _folds(arguments, data, parts)
+    task = _task(arguments, data, parts)
     dev_rows = {} if data.y_dev is None else {"dev": data.y_dev}
     outcome = report.Outcome(
         title=data.title,
         n_features=data.X.shape[1],
         classes=np.unique(data.y).tolist(),
         n_rows={part: len(rows) for part, rows in (parts | dev_rows).items()},
-        n_folds=len(folds),
+        n_folds=arguments.cv or 1,
         scoring=arguments.scoring,
         notes=list(data.notes),
     )
@@ -183,8 +180,8 @@ def _run(arguments: argparse.Namespace, ctrl_c: _CtrlC) -> int:
     say(report.heading(outcome))
     stopped: CommandError | KeyboardInterrupt | None = None
     try:
-        _tune_all(arguments, outcome, folds, scorer, ctrl_c, say)
-        _finish(arguments, outcome, folds, data, parts, scorer, ctrl_c)
+        _tune_all(arguments, outcome, task, ctrl_c, say)
+        _finish(arguments, outcome, data, parts, task.scorer)
     except (CommandError, KeyboardInterrupt) as error:
         stopped = error
         outcome.interrupted = isinstance(error, KeyboardInterrupt)
@@ -200,98 +197,70 @@ def _silent(text: str) -> None:
     pass
 
 
-def _folds(arguments: argparse.Namespace, data: Data, parts: dict[str, np.ndarray]) -> list[Fold]:
+def _task(arguments: argparse.Namespace, data: Data, parts: dict[str, np.ndarray]) -> Task:
+    scorer = scorer_named(arguments.scoring, data.y) if arguments.scoring else None
     X, y = take(data.X, parts["train"]), data.y[parts["train"]]
     if arguments.cv:
-        return stratified_folds(data.preprocessing, X, y, arguments.cv)
+        return Task(data.preprocessing, X, y, scorer, folds=stratified_folds(y, arguments.cv))
     if data.y_dev is not None:
-        return [single_fold(data.preprocessing, X, y, data.X_dev, data.y_dev)]
-    return [single_fold(data.preprocessing, X, y, take(data.X, parts["dev"]), data.y[parts["dev"]])]
+        return Task(data.preprocessing, X, y, scorer, data.X_dev, data.y_dev)
+    return Task(data.preprocessing, X, y, scorer, take(data.X, parts["dev"]), data.y[parts["dev"]])
 
 
 def _tune_all(
     arguments: argparse.Namespace,
     outcome: report.Outcome,
-    folds: Sequence[Fold],
-    scorer: Scorer | None,
+    task: Task,
     ctrl_c: _CtrlC,
     say: Callable[[str], None],
 ) -> None:
-    families = [family for name, family in FAMILIES.items() if arguments.model in (name, "both")]
-    progress = _Progress(len(families) * len(arguments.lambds) * len(folds), ctrl_c)
-    for family in families:
-        rows = outcome.rows[family.name] = []
+    for family in [family for name, family in FAMILIES.items() if arguments.model in (name, "both")]:
+        tuned = outcome.tuned[family.name] = Tuned(family)
         try:
-            for row in tune(family, arguments.lambds, folds, scorer, progress.tick):
-                rows.append(row)
+            with counted_on_terminal(family.title, report.WIDTH) as watched:
+                tuned.run(arguments.lambds, task, verbose=2 if watched else 0)
+            ctrl_c.check()
         finally:
-            progress.clear()
-            if rows:
-                say(report.family_table(outcome, family))
+            if tuned.rows:
+                say(report.family_table(tuned, outcome.scoring))
 
 
 def _finish(
     arguments: argparse.Namespace,
     outcome: report.Outcome,
-    folds: Sequence[Fold],
     data: Data,
     parts: dict[str, np.ndarray],
     scorer: Scorer | None,
-    ctrl_c: _CtrlC,
 ) -> None:
     """Choose among the families, score the choice on the test rows, write the files."""
-    best = {name: row for name, rows in outcome.rows.items() if (row := choose(rows)) is not None}
+    best = {name: row for name, tuned in outcome.tuned.items() if (row := choose(tuned.rows)) is not None}
     if not best:
-        failures = [row.failure for rows in outcome.rows.values() for row in rows if row.failure]
+        failures = [row.failure for tuned in outcome.tuned.values() for row in tuned.rows if row.failure]
         reason = f"every fit failed: {failures[0]}" if failures else f"--scoring {arguments.scoring} gave no numbers"
         raise CommandError(f"no model can be chosen, {reason}")
     name = min(best, key=lambda each: preference(best[each]))
-    outcome.family, outcome.chosen = FAMILIES[name], best[name]
-    with told_warnings() as outcome.warnings:
-        model = final_model(FAMILIES[name], best[name], folds, take(data.X, parts["train"]), data.y[parts["train"]])
-        ctrl_c.check()
-        if "test" in parts:
+    outcome.family, outcome.chosen, model = FAMILIES[name], best[name], outcome.tuned[name].model
+    if "test" in parts:
+        with told_warnings() as outcome.warnings:
             _test(outcome, model, take(data.X, parts["test"]), data.y[parts["test"]], scorer)
     if arguments.save:
         outcome.saved = save_model(arguments.save, model)
     if arguments.plot:
         draw(
             arguments.plot,
-            [(FAMILIES[each].title, outcome.rows[each], row.lambd) for each, row in best.items()],
+            [(FAMILIES[each].title, outcome.tuned[each].rows, row.lambd) for each, row in best.items()],
         )
         outcome.plotted = str(arguments.plot)
 
 
 def _test(outcome: report.Outcome, model: Any, X: Any, y: np.ndarray, scorer: Scorer | None) -> None:
-    outcome.test_error = error_rate(model, X, y)
-    outcome.test_loss = float(np.mean(log_losses(model, X, y)))
+    outcome.test_error = float(zero_one_loss(y, model.predict(X)))
+    outcome.test_loss = float(log_loss(y, model.predict_proba(X), labels=model.classes_))
     if scorer:
         try:
             outcome.test_score = float(scorer(model, X, y))
         except ValueError:  # some scores are not defined where a class is absent
             outcome.test_score = math.nan
-
-
-class _Progress:
-    """Tells a terminal which fit is running, and ends the run if a Ctrl-C was lost on the way."""
-
-    def __init__(self, total: int, ctrl_c: _CtrlC) -> None:
-        self.total, self.ctrl_c = total, ctrl_c
-        self.started = 0
-        self.shown = sys.stderr.isatty()
-
-    def tick(self, fit: str) -> None:
-        self.ctrl_c.check()
-        self.started += bool(fit)
-        if fit and self.shown:
-            self._show(f"{fit} ({self.started} of {self.total})")
-
-    def clear(self) -> None:
-        if self.shown:
-            self._show("")
-
-    def _show(self, text: str) -> None:
-        print(f"\r{text:<{report.WIDTH}}\r", end="", file=sys.stderr, flush=True)
 
 
 class _CtrlC:

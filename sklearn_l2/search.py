@@ -188,7 +188,7 @@ class LambdaSearchCV(GridSearchCV):
         groups, others = group_candidates(self.estimator, candidates, lambda model: batch_fit(model) is not None)
         if not groups and dev is None and grid is self.param_grid:
             super().fit(X, y, **params)
-            self._lambda_table = make_table(candidates, [[] for _ in candidates], None)
+            self._lambda_table = make_table(candidates, [[] for _ in candidates], [""] * len(candidates), None)
             return self
 
         scorers, refit_metric = self._get_scorers()
@@ -255,6 +255,7 @@ class LambdaSearchCV(GridSearchCV):
 
     def _results(self, run: Run, done: Any) -> dict[str, Any]:
         """`cv_results_` of some candidates, which have been scored on all folds."""
+        self._lambda_table = run.table(done)
         outcomes = [run.outcomes[candidate, fold.number] for candidate in done for fold in run.folds]
         finish_outcomes(outcomes, self.scoring, self.error_score)
         self.multimetric_ = isinstance(outcomes[0]["test_scores"], dict)
@@ -263,7 +264,6 @@ class LambdaSearchCV(GridSearchCV):
             errors = [each["standard_errors"] for each in outcomes]
             for name in dict.fromkeys(name for each in errors for name in each):
                 results[f"se_test_{name}"] = np.array([each.get(name, np.nan) for each in errors])
-        self._lambda_table = run.table(done)
         return results
 
     def _choose(self, run: Run, refit_metric: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
@@ -307,7 +307,9 @@ class LambdaSearchCV(GridSearchCV):
             `lambd`, `C` (what scikit-learn's LogisticRegression calls it), `norm` (||W||), `train_loss`, `dev_loss`
             (mean log loss), `train_error`, `dev_error` and their standard errors `train_loss_se`, ... (over the folds,
             or over the rows of a single one), `decay_factor` and `verdict`: "overfitting", "just right" or
-            "underfitting". Losses and errors of candidates that were not batched are NaN.
+            "underfitting". Losses and errors of candidates that were not batched are NaN. ``table.verdicts`` says for
+            each candidate how far its dev loss lies above the least one (`above_best`, `above_best_se`),
+            ``table.failures`` what its fit failed with, also where `fit` raised an error since all of them failed.
 
         Examples
         --------
@@ -324,7 +326,7 @@ class LambdaSearchCV(GridSearchCV):
                 1   3.667  0.05292 ± 0.0025  0.08115 ± 0.0081  0.01054 ± 0.00082  0.01931 ± 0.0033     1    just right
               100  0.8315   0.1738 ± 0.0016   0.1801 ± 0.0087   0.04438 ± 0.0016  0.05094 ± 0.0064  0.01  underfitting
         """
-        check_is_fitted(self, "cv_results_")
+        check_is_fitted(self, "_lambda_table")
         return self._lambda_table
 
     def get_metadata_routing(self) -> MetadataRouter:

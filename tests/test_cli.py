@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_l2._command.tuning import split
-from sklearn_l2.logistic import L2LogisticRegression
+from sklearn_l2.search import LambdaSearchCV
 
 pytest_plugins = ["command_fixtures"]
 
@@ -81,7 +81,7 @@ def test_sizes_of_the_parts(data, outcome):
     ],
 )
 def test_faults_are_told_before_any_fit(data, run, monkeypatch, arguments, words):
-    monkeypatch.setattr(L2LogisticRegression, "fit", lambda *_: pytest.fail("fitted"))
+    monkeypatch.setattr(LambdaSearchCV, "fit", lambda *_, **__: pytest.fail("fitted"))
     code, out, err = run("d.npz", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and len(err.splitlines()) == 1 and "Traceback" not in err

@@ -1,6 +1,7 @@
 """What `python -m sklearn_l2` saves, draws and shows."""
 
 import io
+import json
 import os
 import sys
 
@@ -136,15 +137,19 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_for_terminals_only(data, run, monkeypatch):
+def test_progress_is_for_terminals_only(data, capsys, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     assert main(["d.npz", *LOGISTIC, "--lambds", "1", "10", "--json", "--cv", "2"]) == 0
-    shown = [line.strip() for line in terminal.getvalue().split("\r") if line.strip()]
-    assert shown == [
-        f"logistic regression: lambd {lambd} ({number} of 4)" for number, lambd in enumerate([1, 1, 10, 10], start=1)
+    lines = terminal.getvalue().split("\r")
+    assert {len(line) for line in lines} == {0, 79}
+    assert [line.strip() for line in lines if line.strip()] == [
+        "logistic regression ...",
+        "logistic regression: 2 of 4 fits",
+        "logistic regression: 4 of 4 fits",
     ]
-    assert terminal.getvalue().split("\r")[-2] == " " * 79  # wiped out
+    assert lines[-2] == " " * 79  # wiped out
+    assert json.loads(capsys.readouterr().out)["n_folds"] == 2
 
 
 def test_table_columns_line_up():

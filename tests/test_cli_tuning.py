@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_l2._command.tuning import Figures, Row, choose, log_losses, split, verdicts
+from sklearn_l2._command.tuning import Row, choose, split
 
 pytest_plugins = ["command_fixtures"]
 
@@ -66,70 +66,23 @@ def test_a_share_of_0_is_no_part():
     assert list(split(np.array([0, 1]), {"dev": 0.0, "test": 0.0})) == ["train"]
 
 
-# Losses, verdicts and choice
+# Choice
 
 
-def test_losses_of_certain_predictions_are_finite():
-    class Certain:
-        classes_ = np.array(["a", "b"])
-
-        def predict_proba(self, X):
-            return np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 0.7]], dtype=X.dtype)
-
-    for dtype in (np.float32, np.float64):
-        X = np.zeros((3, 1), dtype=dtype)
-        for labels in (["a", "a", "a"], ["b", "b", "b"]):
-            expected = [
-                log_loss([label], probabilities[None], labels=["a", "b"])
-                for label, probabilities in zip(labels, Certain().predict_proba(X), strict=True)
-            ]
-            assert log_losses(Certain(), X, np.array(labels)) == pytest.approx(expected, rel=1e-6, abs=1e-6)
-
-
-def row(lambd, losses, score=None):
-    losses = np.asarray(losses, dtype=float)
-    return Row(lambd, (Figures(1.0, 0.0, 0.0, 0.0, losses, -losses.mean() if score is None else score),))
-
-
-def test_verdicts_by_one_standard_error_of_the_paired_difference():
-    best = np.array([1.0, 2.0, 3.0, 4.0])
-    bump = np.array([0.0, 2.0, 0.0, 0.0])  # mean 0.5, standard error exactly 0.5
-    rows = [
-        row(0, best + 1.01 * bump + 0.01),
-        row(0.1, best + bump),
-        row(1, best),
-        row(10, best + bump),
-        row(100, best + 0.01),
-    ]
-    assert [verdict.text for verdict in verdicts(rows)] == [
-        "overfitting",
-        "just right",
-        "just right",
-        "just right",
-        "underfitting",
-    ]
-    for each, verdict in zip(rows, verdicts(rows), strict=True):
-        assert verdict.above_best == pytest.approx(np.mean(each.units - best))
-        assert verdict.above_best_se == pytest.approx(sem(each.units - best), abs=1e-15)
+def row(lambd, loss, score=None):
+    return Row(lambd, dev_loss=loss, dev_score=-loss if score is None else score)
 
 
 def test_equal_losses_go_to_the_larger_lambd():
-    rows = [row(0, [1.0, 2.0]), row(0.1, [2.0, 3.0]), row(1, [1.0, 2.0]), row(10, [2.0, 3.0])]
+    rows = [row(0, 1.5), row(0.1, 2.5), row(1, 1.5), row(10, 2.5)]
     assert choose(rows) is rows[2]
-    assert [verdict.text for verdict in verdicts(rows)] == ["just right", "overfitting", "just right", "underfitting"]
 
 
 def test_the_score_chooses_and_the_loss_breaks_ties():
-    rows = [row(0, [1, 1], 0.8), row(1, [3, 3], 0.9), row(10, [2, 2], 0.9), row(100, [1, 1], np.nan)]
+    rows = [row(0, 1, 0.8), row(1, 3, 0.9), row(10, 2, 0.9), row(100, 1, np.nan)]
     assert choose(rows) is rows[2]
     assert choose(rows[3:]) is None
-
-
-def test_a_failed_row_has_no_part_in_verdicts_and_choice():
-    rows = [Row(0.0, failure="ValueError: broken"), row(1, [1.0, 2.0])]
-    assert [verdict.text for verdict in verdicts(rows)] == ["failed", "just right"]
-    assert choose(rows) is rows[1]
-    assert [verdict.text for verdict in verdicts(rows[:1])] == ["failed"]
+    assert choose([Row(0.1, failure="ValueError: broken")]) is None
 
 
 def test_both_ends_of_the_grid_get_their_verdict(data, outcome):

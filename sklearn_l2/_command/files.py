@@ -56,7 +56,7 @@ def draw(path: Path, curves: Sequence[tuple[str, Sequence[Row], float]]) -> None
         finished = [row for row in rows if not row.failure]
         LambdaCurveDisplay(
             [row.lambd for row in finished],
-            [row.mean("train_loss") for row in finished],
+            [row.train_loss for row in finished],
             [row.dev_loss for row in finished],
             dev_loss_se=[row.dev_loss_se for row in finished],
             chosen=chosen,

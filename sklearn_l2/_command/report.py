@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .tuning import Family, Row, choose, verdicts
+from .tuning import Family, Row, Tuned, choose
 
 WIDTH = 79
 
@@ -26,7 +26,7 @@ class Outcome:
     n_folds: int
     scoring: str | None
     notes: list[str] = field(default_factory=list)
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    tuned: dict[str, Tuned] = field(default_factory=dict)
     interrupted: bool = False
     family: Family | None = None
     chosen: Row | None = None
@@ -52,30 +52,29 @@ def heading(outcome: Outcome) -> str:
     return "\n".join([*(_wrapped(line) for line in lines), *(_wrapped(f"note: {note}") for note in outcome.notes)])
 
 
-def family_table(outcome: Outcome, family: Family) -> str:
+def family_table(tuned: Tuned, scoring: str | None) -> str:
     """The rows of one family, with a star at its best lambd, and a line for every kind of warning."""
-    rows = outcome.rows[family.name]
-    chosen = choose(rows)
+    chosen = choose(tuned.rows)
     headers = ["", "lambd", "||W||", "train err", "dev err", "dev loss +- se", "verdict"]
-    if outcome.scoring:
+    if scoring:
         headers.insert(-1, "score")
     cells = []
-    for row, verdict in zip(rows, verdicts(rows), strict=True):
-        figures = [_percent(row.mean("train_error")), _percent(row.mean("dev_error"))]
-        loss = "-" if row.failure else f"{_decimal(row.dev_loss)} +- {_decimal(row.dev_loss_se)}"
+    for row in tuned.rows:
         line = [
             "*" * (row is chosen),
             f"{row.lambd:g}",
-            _length(row.mean("norm")),
-            *figures,
-            loss,
-            verdict.text,
+            _length(row.norm),
+            _percent(row.train_error),
+            _percent(row.dev_error),
+            "-" if row.failure else f"{_decimal(row.dev_loss)} +- {_decimal(row.dev_loss_se)}",
+            row.verdict.text,
         ]
-        if outcome.scoring:
-            line.insert(-1, _decimal(row.mean("dev_score")))
+        if scoring:
+            line.insert(-1, _decimal(row.dev_score))
         cells.append(line)
-    lines = ["", f"{family.title[0].upper()}{family.title[1:]}", table(headers, cells)]
-    return "\n".join(lines + [_wrapped(each) for each in _remarks(rows)])
+    title = tuned.family.title
+    lines = ["", f"{title[0].upper()}{title[1:]}", table(headers, cells)]
+    return "\n".join(lines + [_wrapped(each) for each in [*_remarks(tuned.rows), *tuned.remarks]])
 
 
 def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
@@ -194,7 +193,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "n_folds": outcome.n_folds,
         "scoring": outcome.scoring,
         "notes": outcome.notes,
-        "models": {name: _rows_as_json(rows, outcome.scoring) for name, rows in outcome.rows.items()},
+        "models": {name: _tuned_as_json(tuned, outcome.scoring) for name, tuned in outcome.tuned.items()},
         "chosen": chosen,
         "interrupted": outcome.interrupted,
         "saved": outcome.saved,
@@ -203,27 +202,28 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     return _plain(document)
 
 
-def _rows_as_json(rows: Sequence[Row], scoring: str | None) -> dict[str, Any]:
-    chosen = choose(rows)
+def _tuned_as_json(tuned: Tuned, scoring: str | None) -> dict[str, Any]:
+    chosen = choose(tuned.rows)
     return {
         "rows": [
             {
                 "lambd": row.lambd,
-                "weight_norm": row.mean("norm"),
-                "train_error": row.mean("train_error"),
-                "train_loss": row.mean("train_loss"),
-                "dev_error": row.mean("dev_error"),
+                "weight_norm": row.norm,
+                "train_error": row.train_error,
+                "train_loss": row.train_loss,
+                "dev_error": row.dev_error,
                 "dev_loss": row.dev_loss,
                 "dev_loss_se": row.dev_loss_se,
-                "dev_score": row.mean("dev_score") if scoring else None,
-                "above_best": verdict.above_best,
-                "above_best_se": verdict.above_best_se,
-                "verdict": verdict.text,
+                "dev_score": row.dev_score if scoring else None,
+                "above_best": row.verdict.above_best,
+                "above_best_se": row.verdict.above_best_se,
+                "verdict": row.verdict.text,
                 "warnings": row.warnings,
                 "failure": row.failure or None,
             }
-            for row, verdict in zip(rows, verdicts(rows), strict=True)
+            for row in tuned.rows
         ],
+        "warnings": tuned.remarks,
         "chosen_lambd": chosen.lambd if chosen else None,
     }
 

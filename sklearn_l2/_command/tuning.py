@@ -1,26 +1,27 @@
-"""Tuning lambd on dev data: a row for every lambd, one-standard-error verdicts, and the choice."""
+"""Tuning lambd: the rows' parts, the search of a family, a row for every lambd, and the choice."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.pipeline import Pipeline
 
-from .._search.verdicts import Verdict, standard_error
-from .._search.verdicts import verdicts as one_error_verdicts
+from .._search.verdicts import Verdict
 from ..logistic import L2LogisticRegression
 from ..mlp import L2MLPClassifier
-from .data import take
+from ..search import LambdaSearchCV
 from .messages import CommandError, did_you_mean, first_line, listed
 
 Scorer = Callable[[Any, Any, np.ndarray], float]
@@ -32,7 +33,7 @@ class Family:
 
     name: str
     title: str
-    build: Callable[..., Any]
+    build: Callable[[], Any]
 
 
 FAMILIES = {
@@ -42,17 +43,6 @@ FAMILIES = {
 
 
 # Splitting
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A training set and the dev set it is scored on, after the preprocessing fitted on the training set."""
-
-    preprocessing: Any
-    X: Any
-    y: np.ndarray
-    X_dev: Any
-    y_dev: np.ndarray
 
 
 def split(y: np.ndarray, shares: Mapping[str, float]) -> dict[str, np.ndarray]:
@@ -82,13 +72,7 @@ def split(y: np.ndarray, shares: Mapping[str, float]) -> dict[str, np.ndarray]:
     return rows
 
 
-def single_fold(preprocessing: Any, X: Any, y: np.ndarray, X_dev: Any, y_dev: np.ndarray) -> Fold:
-    """The preprocessing is fitted on the training rows only."""
-    fitted = clone(preprocessing).fit(X)
-    return Fold(fitted, fitted.transform(X), y, fitted.transform(X_dev), y_dev)
-
-
-def stratified_folds(preprocessing: Any, X: Any, y: np.ndarray, n_folds: int) -> list[Fold]:
+def stratified_folds(y: np.ndarray, n_folds: int) -> StratifiedKFold:
     """Each row is in the dev set of one fold, and in the training set of all the others."""
     classes, counts = np.unique(y, return_counts=True)
     if counts.min() < n_folds:
@@ -96,8 +80,7 @@ def stratified_folds(preprocessing: Any, X: Any, y: np.ndarray, n_folds: int) ->
             f"class {listed(classes[[counts.argmin()]])} has too few rows for --cv {n_folds}: {counts.min()} "
             f"of {len(y)} training rows. Use fewer folds, add rows or remove the class."
         )
-    sides = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(np.zeros(len(y)), y)
-    return [single_fold(preprocessing, take(X, train), y[train], take(X, dev), y[dev]) for train, dev in sides]
+    return StratifiedKFold(n_folds, shuffle=True, random_state=0)
 
 
 # Scoring
@@ -119,147 +102,149 @@ def scorer_named(name: str, y: np.ndarray) -> Scorer:
     return scorer
 
 
-def log_losses(classifier: Any, X: Any, y: np.ndarray) -> np.ndarray:
-    """The log loss of every row, clipped as in `sklearn.metrics.log_loss`."""
-    probabilities = classifier.predict_proba(X)
-    of_label = probabilities[np.arange(len(y)), np.searchsorted(classifier.classes_, y)]
-    tiny = np.finfo(probabilities.dtype).eps
-    return -np.log(np.clip(of_label, tiny, 1 - tiny)).astype(float)
-
-
-def error_rate(classifier: Any, X: Any, y: np.ndarray) -> float:
-    """The share of rows that get another label than theirs."""
-    return float(np.mean(classifier.predict(X) != y))
-
-
-def weight_norm(classifier: Any) -> float:
-    """||W||: Euclidean, over all layers of a network."""
-    weights = getattr(classifier, "coefs_", None) or [classifier.coef_]
-    return float(np.sqrt(sum(np.sum(np.square(layer, dtype=float)) for layer in weights)))
-
-
 # Tuning
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What one fit came to on one fold."""
+class Task:
+    """What every family is tuned on: rows to train on, and a dev set or else folds of these rows."""
 
-    norm: float
-    train_error: float
-    train_loss: float
-    dev_error: float
-    dev_losses: np.ndarray
-    dev_score: float
+    preprocessing: Any
+    X: Any
+    y: np.ndarray
+    scorer: Scorer | None
+    X_dev: Any = None
+    y_dev: np.ndarray | None = None
+    folds: StratifiedKFold | None = None
+
+
+FAILED = Verdict("failed")
+_FIGURES = ("lambd", "norm", "train_error", "train_loss", "dev_error", "dev_loss", "dev_loss_se")
+# Warnings that one fit gives, where they say with which lambd.
+_NAMES_LAMBD = re.compile(r"ConvergenceWarning: .*?\blambd=([-+.\de]+)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One lambd, fitted on every fold; its figures are means over the folds."""
+    """What one lambd came to, by the search's table; `dev_score` is what to choose by."""
 
     lambd: float
-    figures: tuple[Figures, ...] = ()
-    classifier: Any = None
-    warnings: tuple[str, ...] = ()
+    norm: float = np.nan
+    train_error: float = np.nan
+    train_loss: float = np.nan
+    dev_error: float = np.nan
+    dev_loss: float = np.nan
+    dev_loss_se: float = np.nan
+    dev_score: float = np.nan
+    verdict: Verdict = FAILED
     failure: str = ""
-
-    def mean(self, name: str) -> float:
-        return float(np.mean([getattr(each, name) for each in self.figures])) if self.figures else np.nan
-
-    @property
-    def units(self) -> np.ndarray:
-        """What standard errors are taken over: the loss of every dev row, or the mean loss of every fold."""
-        losses = [each.dev_losses for each in self.figures]
-        return losses[0] if len(losses) == 1 else np.array([each.mean() for each in losses])
-
-    @property
-    def dev_loss(self) -> float:
-        return float(np.mean(self.units)) if self.figures else np.nan
-
-    @property
-    def dev_loss_se(self) -> float:
-        return standard_error(self.units)
+    warnings: tuple[str, ...] = ()
 
 
-def tune(
-    family: Family,
-    lambds: Sequence[float],
-    folds: Sequence[Fold],
-    scorer: Scorer | None,
-    tick: Callable[[str], None],
-) -> Iterator[Row]:
-    """Rows in the order of lambds, each when all its folds are fitted; `tick` is called around every fit."""
-    for lambd in lambds:
-        figures: list[Figures] = []
-        classifier, failure = None, ""
-        with told_warnings() as messages:
-            try:
-                for fold in folds:
-                    tick(f"{family.title}: lambd {lambd:g}")
-                    classifier = family.build(lambd=lambd).fit(fold.X, fold.y)
-                    tick("")
-                    figures.append(_figures(classifier, fold, scorer))
-            except Exception as error:
-                figures, failure = [], f"{type(error).__name__}: {first_line(error)}"
-        yield Row(lambd, tuple(figures), classifier, tuple(messages), failure)
+@dataclass
+class Tuned:
+    """What has come out of the search of one family: `model` is the best, `remarks` are of no single lambd."""
+
+    family: Family
+    rows: list[Row] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    model: Any = None
+
+    def run(self, lambds: Sequence[float], task: Task, verbose: int) -> None:
+        """Search. However it ends, there are rows of the lambdas that were finished."""
+        steps = [("preprocessing", clone(task.preprocessing)), ("classifier", self.family.build())]
+        search: LambdaSearchCV = LambdaSearchCV(
+            Pipeline(steps),
+            lambds,
+            scoring=task.scorer,
+            refit=lambda _: _choose_number(_rows(search)),
+            cv=task.folds,
+            verbose=verbose,
+        )
+        told: list[str] = []
+        try:
+            with told_warnings() as told:
+                search.fit(task.X, task.y, X_val=task.X_dev, y_val=task.y_dev)
+            self.model = search.best_estimator_
+        except _NothingToChooseError:
+            pass
+        except Exception as error:
+            if hasattr(search, "cv_results_"):
+                raise CommandError(f"the fit on all {len(task.y)} training rows failed: {first_line(error)}") from None
+            if not _rows(search):  # where every fit failed, the rows say why
+                raise
+        finally:
+            self._take(_rows(search), told)
+
+    def _take(self, rows: Sequence[Row], told: Sequence[str]) -> None:
+        of_lambd: dict[str, list[str]] = {f"{row.lambd:g}": [] for row in rows}
+        self.remarks = []
+        for text in told:
+            named = _NAMES_LAMBD.match(text)
+            of_lambd.get(named[1] if named else "", self.remarks).append(text)
+        self.rows = [replace(row, warnings=tuple(of_lambd[f"{row.lambd:g}"])) for row in rows]
+
+
+def _rows(search: LambdaSearchCV) -> list[Row]:
+    """Of the lambdas that the search has finished."""
+    try:
+        table = search.lambda_table()
+    except NotFittedError:
+        return []
+    scores = -table["dev_loss"]
+    if search.scoring is not None and hasattr(search, "cv_results_"):
+        scores = search.cv_results_["mean_test_score"]
+    rows = []
+    for i, (verdict, failure) in enumerate(zip(table.verdicts, table.failures, strict=True)):
+        figures: dict[str, Any] = {name: float(table[name][i]) for name in _FIGURES}
+        if np.isfinite(figures["dev_loss"]):
+            rows.append(Row(**figures, dev_score=float(scores[i]), verdict=verdict))
+        else:
+            rows.append(Row(figures["lambd"], failure=failure or "a dev loss that is not finite"))
+    return rows
 
 
 @contextmanager
 def told_warnings() -> Iterator[list[str]]:
-    """A list that holds, in the end, one sentence for each different warning."""
+    """A list that holds, in the end, one line for each different warning."""
     told: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", FitFailedWarning)  # the table tells of these two
+        warnings.filterwarnings("ignore", "One or more of the test scores are non-finite")
         try:
             yield told
         finally:
-            told.extend(dict.fromkeys(f"{each.category.__name__}: {_sentence(each.message)}" for each in caught))
+            told.extend(dict.fromkeys(_line(each) for each in caught))
 
 
-def _figures(classifier: Any, fold: Fold, scorer: Scorer | None) -> Figures:
-    losses = log_losses(classifier, fold.X_dev, fold.y_dev)
-    if not np.isfinite(losses).all():
-        raise ValueError("the predicted probabilities are not finite")
-    return Figures(
-        norm=weight_norm(classifier),
-        train_error=error_rate(classifier, fold.X, fold.y),
-        train_loss=float(np.mean(log_losses(classifier, fold.X, fold.y))),
-        dev_error=error_rate(classifier, fold.X_dev, fold.y_dev),
-        dev_losses=losses,
-        dev_score=float(scorer(classifier, fold.X_dev, fold.y_dev)) if scorer else -float(np.mean(losses)),
-    )
-
-
-def _sentence(message: Any) -> str:
-    return first_line(message).partition(". ")[0].rstrip(".")
+def _line(warning: warnings.WarningMessage) -> str:
+    """Advice on parameters, which follows the first sentence, is of no use here; a search's advice on lambdas is."""
+    lines = str(warning.message).strip().splitlines() or [""]
+    if warning.category is UserWarning:
+        return " ".join(dict.fromkeys([lines[0].rstrip(), lines[-1]]))  # the last line of a traceback is the error
+    return f"{warning.category.__name__}: {lines[0].partition('. ')[0].rstrip('.')}"
 
 
 # Choosing
 
 
-def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """The one-standard-error rule on the dev loss, taken dev row by dev row (or fold by fold)."""
-    lambds = [row.lambd for row in rows]
-    judged = one_error_verdicts(lambds, [None if row.failure else row.units for row in rows])
-    return [verdict or Verdict("failed") for verdict in judged]
-
-
 def preference(row: Row) -> tuple[float, float, float]:
     """The least is chosen: the best score, then the lowest dev loss, then the largest lambd."""
-    return -row.mean("dev_score"), row.dev_loss, -row.lambd
+    return -row.dev_score, row.dev_loss, -row.lambd
 
 
 def choose(rows: Sequence[Row]) -> Row | None:
     """The best of the rows that have a score."""
-    return min((row for row in rows if np.isfinite(row.mean("dev_score"))), key=preference, default=None)
+    return min((row for row in rows if np.isfinite(row.dev_score)), key=preference, default=None)
 
 
-def final_model(family: Family, row: Row, folds: Sequence[Fold], X: Any, y: np.ndarray) -> Pipeline:
-    """The very model that was scored, or with several folds one fitted anew on all their rows."""
-    if len(folds) == 1:
-        return Pipeline([("preprocessing", folds[0].preprocessing), ("classifier", row.classifier)])
-    model = Pipeline([("preprocessing", clone(folds[0].preprocessing)), ("classifier", family.build(lambd=row.lambd))])
-    try:
-        return model.fit(X, y)
-    except Exception as error:
-        raise CommandError(f"the fit on all {len(y)} training rows failed: {first_line(error)}") from None
+def _choose_number(rows: Sequence[Row]) -> int:
+    best = choose(rows)
+    if best is None:
+        raise _NothingToChooseError
+    return rows.index(best)
+
+
+class _NothingToChooseError(Exception):
+    pass

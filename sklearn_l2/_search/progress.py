@@ -1,4 +1,4 @@
-"""Lines in scikit-learn's manner on what a search has finished."""
+"""Lines in scikit-learn's manner on what a search has finished, and on what has failed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def finished(
     texts = [_parameters(candidates), *([] if outcomes is None else _scores(outcomes))]
     end = f" {'; '.join(texts)}; total time={short_format_time(seconds)}"
     return begin + end.rjust(WIDTH - len(begin), ".")
+
+
+def last_error(traceback: str) -> str:
+    """The error that a traceback ends with, and the first line of its message."""
+    lines = traceback.splitlines()
+    frame = max((i for i, line in enumerate(lines) if line.startswith("  File ")), default=0)
+    line = next((line for line in lines[frame:] if not line.startswith(" ")), lines[-1])
+    name, colon, message = line.partition(":")
+    return f"{name.rpartition('.')[2]}{colon}{message}"
 
 
 def _parameters(candidates: Sequence[Mapping[str, Any]]) -> str:

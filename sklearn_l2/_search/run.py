@@ -21,7 +21,7 @@ from .direct import Outcome, fit_and_score, outcome, score_models
 from .fits import Fits, Unfitted
 from .folds import Fold
 from .parallel import in_parallel
-from .progress import finished
+from .progress import finished, last_error
 from .scoring import Scoring
 from .table import LambdaTable, Result, make_table
 
@@ -80,7 +80,13 @@ class Run:
         ]
         complete = [each if len(each) == len(self.folds) else [] for each in results]
         weight = self.folds[0].test_weight() if self.folds[0].is_only else None
-        return make_table([self.candidates[candidate] for candidate in candidates], complete, weight)
+        failures = [self._failure(candidate) for candidate in candidates]
+        return make_table([self.candidates[candidate] for candidate in candidates], complete, failures, weight)
+
+    def _failure(self, candidate: int) -> str:
+        """The error of the first fold where the fit failed, or nothing."""
+        tracebacks = [self.outcomes[candidate, fold.number]["fit_error"] for fold in self.folds]
+        return next((last_error(each) for each in tracebacks if each is not None), "")
 
     def _fit_group(self, group: Group) -> None:
         fit = batch_fit(group.estimator)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .choice import lambd_axis
-from .verdicts import standard_error, verdicts
+from .verdicts import Verdict, standard_error, verdicts
 
 Floats = NDArray[np.floating]
 
@@ -50,10 +50,15 @@ class LambdaTable:
 
     NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
     pandas DataFrame, and printing shows the means.
+
+    `verdicts` holds the same verdicts with the differences they rest on, `failures` the error of every candidate whose
+    fit failed, "" for the others.
     """
 
-    def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        self.columns = dict(columns)
+    def __init__(
+        self, columns: Mapping[str, NDArray[Any]], verdicts: Sequence[Verdict], failures: Sequence[str]
+    ) -> None:
+        self.columns, self.verdicts, self.failures = dict(columns), list(verdicts), list(failures)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
@@ -84,9 +89,12 @@ class LambdaTable:
 
 
 def make_table(
-    params: Sequence[Mapping[str, Any]], results: Sequence[Sequence[Result]], dev_weight: Any
+    params: Sequence[Mapping[str, Any]], results: Sequence[Sequence[Result]], failures: Sequence[str], dev_weight: Any
 ) -> LambdaTable:
-    """From candidates' parameters and their results on all folds; `dev_weight` are the row weights of a single fold."""
+    """From candidates' parameters, their results on all folds and their errors, if any.
+
+    `dev_weight` are the row weights of a single fold.
+    """
     columns: dict[str, Any] = {"lambd": np.array([_lambd(candidate) for candidate in params])}
     with np.errstate(divide="ignore"):
         columns["C"] = 1 / columns["lambd"]
@@ -101,8 +109,9 @@ def make_table(
             columns["dev_loss_se"][k] = standard_error(folds[0].losses, dev_weight)
             columns["dev_error_se"][k] = standard_error(folds[0].wrong, dev_weight)
     columns["decay_factor"] = _means(results, "decay_factor")
-    columns["verdict"] = _verdicts(params, columns["lambd"], units, dev_weight)
-    return LambdaTable(columns)
+    judged = _verdicts(params, columns["lambd"], units, dev_weight)
+    columns["verdict"] = np.array([verdict.text for verdict in judged], dtype=object)
+    return LambdaTable(columns, judged, failures)
 
 
 def _values(folds: Sequence[Result], name: str) -> Floats:
@@ -121,13 +130,14 @@ def _lambd(candidate: Mapping[str, Any]) -> float:
 
 def _verdicts(
     params: Sequence[Mapping[str, Any]], lambds: Floats, units: Sequence[Floats | None], weights: Any
-) -> NDArray[Any]:
+) -> list[Verdict]:
     """Among candidates that differ in lambd only."""
-    texts = np.full(len(params), "", dtype=object)
+    none = Verdict("")
+    judged = [none] * len(params)
     for k in range(len(params)):
-        if units[k] is None or texts[k]:
+        if units[k] is None or judged[k] is not none:
             continue
         axis, _ = lambd_axis(params, k)
         for i, verdict in zip(axis, verdicts(lambds[axis].tolist(), [units[i] for i in axis], weights), strict=True):
-            texts[i] = "" if verdict is None else verdict.text
-    return texts
+            judged[i] = verdict or none
+    return judged
