@@ -16,6 +16,11 @@ def separable():
     return X, X[:, 0] > 0
 
 
+def separable_classes():
+    X = np.random.default_rng(0).standard_normal((1500, 45))
+    return X, X[:, :4].argmax(axis=1)
+
+
 CASES = {
     "iris": lambda: load("iris"),
     "wine, raw": lambda: load("wine"),
@@ -23,6 +28,9 @@ CASES = {
     "separable": separable,
     "overlapping": lambda: noisy(3000, 60),
     "badly scaled": lambda: (badly_scaled(noisy(3000, 60)[0]), noisy(3000, 60)[1]),
+    "five classes": lambda: noisy(800, 50, 5),
+    "four classes, separable": separable_classes,
+    "four classes, badly scaled": lambda: (badly_scaled(noisy(900, 60, 4)[0]), noisy(900, 60, 4)[1]),
     "few rows": lambda: noisy(120, 300),
 }
 
@@ -48,4 +56,4 @@ def test_every_problem_of_a_batch_ends_at_its_optimum(name):
     excess = J - np.array([losses[-1] for losses in tight.losses])
     assert excess.max() <= 1e-10
     assert (tight.dual_gap[problems.lambd >= 1e-3] <= 1e-7).all()  # else the tight fit may be wrong in the same way
-    assert (bound >= excess - 1e-15).all()
+    assert (bound >= excess - 4e-15).all()  # J, up to 1.6 here, is rounded

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .linear import LinearObjective
 from .loop import Penalty
+from .losses import spread
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -34,7 +35,7 @@ def largest_move(change: Floats) -> Floats:
     """Per problem the largest change of a score against the row's others (two classes: against 0), from (n, P, K)."""
     if change.shape[2] == 1:
         return np.maximum(change.max(axis=0), -change.min(axis=0))[:, 0]
-    return (change.max(axis=2) - change.min(axis=2)).max(axis=0)
+    return spread(change).max(axis=0)
 
 
 def line_search(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .losses import LogLoss, SoftmaxCrossEntropy
+from .losses import LogLoss, SoftmaxCrossEntropy, own_scores
 from .rows import RowBlocks, multiply
 
 Floats = NDArray[np.floating]
@@ -270,11 +270,9 @@ class LinearObjective:
                 np.multiply(c, share, out=self.curvature[rows])
             loss = loss[..., 0]
         else:
-            loss = SoftmaxCrossEntropy.value(z, target)
-            p = SoftmaxCrossEntropy.probabilities(z)
+            loss, slope, p = SoftmaxCrossEntropy.derivatives(z, target)
             if self.keeps_curvature:
                 self.curvature[rows] = p
-            slope = SoftmaxCrossEntropy.slope_from_probabilities(p, target)
         slope *= share
         return loss, slope
 
@@ -317,6 +315,9 @@ class LinearObjective:
             if self.is_binary:
                 r = t * curvature
             else:
+                if t.dtype == np.float32:
+                    # Measured from the own class, whose probability is near 1, a tiny curvature keeps its digits.
+                    t = t - own_scores(t, self.target[rows])[..., None]
                 r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
                 r *= curvature
                 r *= self.share[rows][:, some][..., None]

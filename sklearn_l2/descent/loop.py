@@ -79,11 +79,16 @@ class Descent:
         n = len(params)
         return cls(params, np.zeros(n, dtype=np.int64), [[] for _ in range(n)], np.zeros(n, dtype=np.int8))
 
-    def take(self, part: Descent, mask: Mask) -> None:
-        """What a descent of the problems in mask (P,) left."""
+    def select(self, mask: Mask) -> Descent:
+        """The same of some problems; mask (P,)."""
+        losses = [self.losses[p] for p in np.flatnonzero(mask)]
+        return Descent(self.params[mask], self.n_iter[mask], losses, self.finished[mask])
+
+    def take(self, part: Descent, which: NDArray[Any]) -> None:
+        """What a descent of some problems left, given by a mask (P,) or their indices."""
         for name in ("params", "n_iter", "finished"):
-            getattr(self, name)[mask] = getattr(part, name)
-        for p, losses in zip(np.flatnonzero(mask), part.losses, strict=True):
+            getattr(self, name)[which] = getattr(part, name)
+        for p, losses in zip(np.arange(len(self.losses))[which], part.losses, strict=True):
             self.losses[p] = losses
 
 

@@ -9,6 +9,8 @@ from scipy.special import expit
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 
+_SHORT = 32  # an axis along which numpy finds a maximum more slowly than across it
+
 
 class LogLoss:
     r"""Log loss of y in {0, 1}: log(1 + exp(v)) with v = (1 - 2 y) z, summed over a row's scores z.
@@ -67,16 +69,18 @@ class SoftmaxCrossEntropy:
     @staticmethod
     def value(scores: Floats, code: Integers) -> Floats:
         """Loss per row: log sum_k exp(z_k) - z_y, shape scores.shape[:-1]."""
-        # Distances to the right class, and log1p of the other classes' part: a tiny loss keeps its digits.
-        at = _flat_index(code, scores)
-        distance = scores - scores.reshape(-1)[at].reshape(*scores.shape[:-1], 1)
-        top = distance.max(axis=-1, keepdims=True)
-        distance -= top
-        np.exp(distance, out=distance)
-        distance.reshape(-1)[at] = np.expm1(-top).reshape(-1)
-        loss = np.log1p(distance.sum(axis=-1))
-        loss += top[..., 0]
-        return loss
+        return _softmax(scores, code)[0]
+
+    @staticmethod
+    def derivatives(scores: Floats, code: Integers) -> tuple[Floats, Floats, Floats]:
+        """Loss per row, d loss / d scores and the probabilities from one exponential; shapes as above and of scores."""
+        loss, slope, at, others, own = _softmax(scores, code)
+        total = others + own
+        slope /= total[..., None]
+        p = slope.copy()
+        p.reshape(-1)[at] = (own / total).reshape(-1)
+        slope.reshape(-1)[at] = -(others / total).reshape(-1)
+        return loss, slope, p
 
     @staticmethod
     def probabilities(scores: Floats) -> Floats:
@@ -95,6 +99,44 @@ class SoftmaxCrossEntropy:
         flat[at] = 0
         flat[at] = -slope.sum(axis=-1).reshape(-1)
         return slope
+
+
+def _softmax(scores: Floats, code: Integers) -> tuple[Floats, Floats, Integers, Floats, Floats]:
+    """Loss per row, exp(z_k - max_j z_j) with 0 at its own class, where those stand, and their sum and the own one.
+
+    The own class apart from the others: neither a tiny loss nor a small slope loses digits.
+    """
+    top = _extreme(np.maximum, scores)
+    e = np.subtract(scores, top[..., None], order="C")
+    at, flat = _flat_index(code, scores), e.reshape(-1)
+    behind = flat[at].reshape(top.shape)
+    np.exp(e, out=e)
+    own = flat[at].reshape(top.shape)
+    flat[at] = 0
+    others = (e.reshape(-1, e.shape[-1]) @ np.ones(e.shape[-1], dtype=e.dtype)).reshape(top.shape)
+    loss = np.log1p(others + np.expm1(behind))
+    loss -= behind
+    return loss, e, at, others, own
+
+
+def spread(scores: Floats) -> Floats:
+    """Largest less smallest score per row, shape scores.shape[:-1]."""
+    return _extreme(np.maximum, scores) - _extreme(np.minimum, scores)
+
+
+def _extreme(extremum: np.ufunc, scores: Floats) -> Floats:
+    """Maximum or minimum over the last axis, which is short."""
+    if scores.shape[-1] > _SHORT:
+        return extremum.reduce(scores, axis=-1)
+    best = scores[..., 0].copy()
+    for k in range(1, scores.shape[-1]):
+        extremum(best, scores[..., k], out=best)
+    return best
+
+
+def own_scores(scores: Floats, code: Integers) -> Floats:
+    """Score of each row's own class, shape scores.shape[:-1]."""
+    return scores.reshape(-1)[_flat_index(code, scores)].reshape(scores.shape[:-1])
 
 
 def _flat_index(code: Integers, scores: Floats) -> Integers:

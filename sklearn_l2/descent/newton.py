@@ -42,14 +42,15 @@ class LinearSystem(Protocol):
 
 
 def conjugate_gradients(
-    system: LinearSystem, gradient: Floats, tolerance: Floats, *, max_steps: int, floor: float
+    system: LinearSystem, gradient: Floats, tolerance: Floats, *, max_steps: int, floor: float, speed: float = np.inf
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
     """Solve H s = -gradient for A problems.
 
     Returns s (A, K, D), the energy r^T H^-1 r of its residual (A,), the longest step (A,) and the number of steps (A,).
     A step is longer than 1 where M is larger than H: the energy is estimated by r^T M^-1 r times the longest step, or
-    times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s, 0.01 (10 per cent of the
-    step) at most; below that only as long as it is above `floor`, and never below `floor` / 100.
+    times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s, or to `speed` times its
+    square, 0.01 (10 per cent of the step) at most; below that only as long as it is above `floor`, and never below
+    `floor` / 100.
     """
     s = np.zeros_like(gradient)
     energy, gained = np.zeros((2, len(s)))
@@ -82,7 +83,7 @@ def conjugate_gradients(
         direction += z
         rz = rz_next
         energy[active] = left = rz * np.minimum(longest[active], _LONG)
-        target = np.minimum(tolerance[active], _SPEED * gained[active]) * gained[active]
+        target = np.minimum(tolerance[active], speed * gained[active]) * gained[active]
         target = np.minimum(np.maximum(target, floor), _ENERGY_TOLERANCE * gained[active])
         running = usable & (left > np.maximum(target, floor / 100))
 
@@ -133,7 +134,7 @@ class TruncatedNewton:
         self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
         self.least = np.full((2, n_problems), np.inf)  # J and decrement so far
         self.idle = np.zeros(n_problems, dtype=np.int64)  # steps since one of them fell
-        self._debt = 0.0 if preconditioner.is_built else np.inf
+        self.debt = 0.0 if preconditioner.is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
@@ -156,9 +157,9 @@ class TruncatedNewton:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
         if self.doubted.any():
             self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
-        elif self.preconditioner.exact or self._debt >= self.preconditioner.cost:
+        elif self.preconditioner.exact or self.debt >= self.preconditioner.cost:
             self.preconditioner.build(self.objective, self.penalty, params)
-            self._debt = 0.0
+            self.debt = 0.0
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         s, change = self._newton_direction(params, gradient)
@@ -204,9 +205,10 @@ class TruncatedNewton:
             np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else 0.1 * self.tol,
+            speed=np.inf if self.preconditioner.rough else _SPEED,  # a rough one does not tell what a step leaves
         )
         self.strayed = longest > _LONG
-        self._debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
+        self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         if not steps.any():
             return s, self.objective.compute_scores(s)
         return s, system.change

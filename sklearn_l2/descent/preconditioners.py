@@ -31,8 +31,10 @@ _MANY_PARAMETERS = 200  # a factor of so many takes longer than the steps it sav
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
-_JITTER = 1e-14
+_JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
+_BUILDS_TOGETHER = 2
+_FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
 _DRIFT = 1.25  # of the total curvature, up to which M is taken for what it was
 
 
@@ -79,6 +81,11 @@ def choose_preconditioner(
     if size > _MANY_PARAMETERS:
         of_factor = of_data
     return SampledHessian(objective, _hessian if objective.is_binary else _softmax_hessian, of_data, of_factor)
+
+
+def is_mid_sized(rows: RowBlocks, n_score_rows: int) -> bool:
+    """Whether a Hessian is worth its price only where it serves many conjugate-gradient steps."""
+    return not rows.is_sparse and _SMALL < n_score_rows * (rows.n_columns + 1) <= _LARGEST_CHOLESKY
 
 
 def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
@@ -134,6 +141,7 @@ class SampledHessian:
         hessian: Callable[[RowBlocks, Floats, Floats, Floats], Floats],
         of_data: NDArray[Any],
         of_factor: NDArray[Any],
+        dtype: Any = np.float64,
     ) -> None:
         n_rows, size = objective.rows.n_rows, objective.n_parameters * objective.n_score_rows
         self.hessian = hessian
@@ -144,7 +152,7 @@ class SampledHessian:
             n_sample = n_rows
         self.exact = n_rows * size**2 <= _FEW_OPERATIONS and n_data == objective.n_problems
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
-        self.sample = objective.sample_columns(self.indices)
+        self.sample = objective.sample_columns(self.indices).astype(dtype, copy=False)
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
@@ -208,16 +216,60 @@ class SampledHessian:
             setattr(self, name, getattr(self, name)[mask])
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        flat = r.reshape(len(r), -1)
-        if len(self.inverse_factor) == 1:
-            (factor,) = self.inverse_factor.values()
-            return ((flat @ factor.T) @ factor).reshape(r.shape)
+        flat = r.reshape(len(r), -1).astype(self.sample.dtype, copy=False)
         groups = self.of_factor[problems]
+        if len(groups) and (groups == groups[0]).all():
+            factor = self.inverse_factor[groups[0]]
+            return ((flat @ factor.T) @ factor).reshape(r.shape)
         solution = np.empty_like(flat)
         for group in np.unique(groups):
             factor, members = self.inverse_factor[group], groups == group
             solution[members] = (flat[members] @ factor.T) @ factor
         return solution.reshape(r.shape)
+
+
+class CarriedHessian(SampledHessian):
+    """Hessians in single precision that serve the problems of a chain, which differ in lambda only, one after another.
+
+    The first ones serve all chains, for near W = 0 they have the same.
+    """
+
+    def __init__(self, objective: LinearObjective) -> None:
+        together = np.zeros(objective.n_problems, dtype=np.intp)
+        super().__init__(objective, _softmax_hessian_of_curved_rows, together, together, dtype=np.float32)
+        self.exact = False
+        self.cost = self.sample.shape[1] * objective.n_score_rows / _GEMM_SPEEDUP
+        self.n_builds = np.zeros(objective.n_problems, dtype=np.intp)  # for each chain
+        self.factor_of_chain = together
+        self.chains = np.arange(objective.n_problems)  # of the problems now served
+
+    def serving(self, chains: Indices) -> CarriedHessian:
+        """The same for problems of some chains (P,); what it builds will serve the later ones."""
+        some = copy(self)
+        some.chains = chains
+        some.of_data = some.of_factor = self.factor_of_chain[chains]
+        some.total_curvature = np.ones(len(chains))
+        return some
+
+    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        self.n_builds[self.chains] += 1
+        alike = (self.n_builds[self.chains] <= _BUILDS_TOGETHER).all()
+        self.factor_of_chain[self.chains] = 0 if alike else 1 + self.chains
+        self.of_data = self.of_factor = self.factor_of_chain[self.chains]
+        super().build(objective, penalty, theta)
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        self.factor_of_chain[self.chains[stale]] = 1 + self.chains[stale]
+        self.of_data = self.of_factor = self.factor_of_chain[self.chains]
+        self._build(objective, penalty, theta, stale)
+
+    def keep(self, mask: Mask | Indices) -> None:
+        super().keep(mask)
+        self.chains = self.chains[mask]
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        """None: it is meant for other lambdas, where the curvature is another."""
+        return np.zeros(objective.n_problems, dtype=bool)
 
 
 def _hessian(rows: RowBlocks, sample: Floats, curvature: Floats, share: Floats) -> Floats:
@@ -249,19 +301,28 @@ def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) 
     return H
 
 
+def _softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
+    """The same from the rows that matter, in the precision of `sample`."""
+    curvature = share * np.sort(p, axis=1)[:, :-1].sum(axis=1)  # but for a factor between 1 and 2
+    curved = curvature > _FLAT * curvature.mean()
+    p, share = (a[curved].astype(sample.dtype, copy=False) for a in (p, share))
+    return _softmax_hessian(rows, sample[curved], p, share)
+
+
 def _inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
     """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,); flat directions get a little more ridge.
 
     Also the trace of M^-1 after M is scaled to a diagonal of ones.
     """
     diagonal = np.diagonal(H) + ridge
-    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
     H = H * scale[:, None] * scale
-    jitter = _JITTER
+    jitter = _JITTER * float(np.finfo(H.dtype).eps)
+    cholesky, invert = scipy.linalg.get_lapack_funcs(("potrf", "trtri"), (H,))
     while True:
         np.fill_diagonal(H, 1 + jitter)
-        L, failed = scipy.linalg.lapack.dpotrf(H, lower=1, clean=1)
+        L, failed = cholesky(H, lower=1, clean=1)
         if not failed:
-            inverse, _ = scipy.linalg.lapack.dtrtri(L, lower=1)
+            inverse, _ = invert(L, lower=1)
             return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))
         jitter *= 100

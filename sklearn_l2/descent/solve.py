@@ -9,11 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .certificate import dual_gap
+from .continuation import chains, descend_along
 from .linear import Columns, LinearObjective
 from .loop import Descent, DivergenceError, descend
 from .newton import TruncatedNewton
 from .penalties import L2
-from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
+from .preconditioners import (
+    CarriedHessian,
+    Preconditioner,
+    SampledHessian,
+    choose_preconditioner,
+    is_mid_sized,
+    n_sampled_rows,
+)
 from .quasi_newton import NEAR, QuasiNewton, QuasiNewtonEnd
 from .row_space import RowSpaceHessian
 from .rows import RowBlocks, even_sample, multiply
@@ -35,6 +43,7 @@ _NEAR = 1e-7  # J - J* where Newton steps take over from quasi-Newton steps
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
 _ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 _MAX_QUASI_NEWTON = 30
+_LONG_CHAINS = 4  # problems in a chain, from which on they are solved one after another
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 8
@@ -84,13 +93,13 @@ class LinearProblems:
         lambd = self.lambd * weights.sum(axis=0) / self.m
         return replace(self, weights=weights, target=target, lambd=lambd)
 
-    def select(self, mask: Mask) -> LinearProblems:
-        """Some of the problems; mask (P,)."""
+    def select(self, which: Mask | NDArray[np.intp]) -> LinearProblems:
+        """Some of the problems, by a mask (P,) or by their indices."""
         return replace(
             self,
-            weights=self.weights[:, mask],
-            lambd=self.lambd[mask],
-            column_weight=None if self.column_weight is None else self.column_weight[mask],
+            weights=self.weights[:, which],
+            lambd=self.lambd[which],
+            column_weight=None if self.column_weight is None else self.column_weight[which],
         )
 
     def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
@@ -222,6 +231,9 @@ def _minimize(
     max_iter: int,
 ) -> tuple[Descent, TruncatedNewton]:
     """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
+    chain = _worthwhile_chains(problems, rows) if start is None else None
+    if chain is not None:
+        return _continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
     if preconditioner.exact or not isinstance(preconditioner, SampledHessian):
         return _truncated_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
@@ -248,6 +260,56 @@ def _minimize(
             )
             late.take(part, mask)
     return _joined(early, late), last
+
+
+def _worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> NDArray[np.intp] | None:
+    """Which problems differ in lambda only, (P,), where it pays to solve them one after another."""
+    if problems.n_score_rows == 1 or not (problems.lambd > 0).all():
+        return None
+    if not _pays_in_single_precision(problems, rows) or not is_mid_sized(rows, problems.n_score_rows):
+        return None
+    data = problems.share if problems.column_weight is None else np.vstack([problems.share, problems.column_weight.T])
+    chain = chains(data)
+    return chain if len(chain) >= _LONG_CHAINS * (chain.max() + 1) else None
+
+
+def _continue_along_lambda(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    chain: NDArray[np.intp],
+    *,
+    tol: float,
+    max_iter: int,
+) -> tuple[Descent, TruncatedNewton]:
+    """The descent of chains of problems from large to small lambda, and the update rule that ended the last of them."""
+    descent = Descent.start(problems.start(columns))
+    metric: CarriedHessian | None = None
+    last: TruncatedNewton | None = None
+
+    def solve(level: NDArray[np.intp], start: Floats) -> Floats:
+        nonlocal metric, last
+        some = problems.select(level)
+        objective = some.objective(rows, columns, _objective_in_single_precision(some, rows, columns))
+        metric = metric or CarriedHessian(objective)
+        newton = TruncatedNewton(objective, some.penalty(columns), metric.serving(chain[level]), tol=tol)
+        newton.debt = newton.debt if last is None else last.debt
+        part, last = Descent.start(start), newton
+        descend(part, objective, newton.penalty, newton, _NewtonEnd(newton), max_iter=max_iter)
+        descent.take(part, level)
+        return part.params
+
+    descend_along(chain, problems.lambd / problems.m, descent.params, solve)
+    assert last is not None
+    hard = descent.finished != CONVERGED
+    left = max_iter - int(descent.n_iter.max())
+    if hard.any() and left > 0:
+        part, last = _truncated_newton(
+            problems.select(hard), rows, columns, descent.params[hard], tol=tol, max_iter=left, hard=True
+        )
+        early = descent.select(hard)
+        descent.take(_joined(early, part), hard)
+    return descent, last
 
 
 def _set_out(

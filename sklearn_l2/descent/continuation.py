@@ -1,0 +1,65 @@
+"""Chains of problems that differ in lambda only, solved from large to small lambda.
+
+Along log lambda the weights change smoothly, so that the parabola through three optima ends near the next one
+(Allgower and Georg 1990, https://doi.org/10.1007/978-3-642-61257-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Indices = NDArray[np.intp]
+
+_MOST_POINTS = 3
+_MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
+
+
+def chains(columns: Floats) -> Indices:
+    """Which of the columns (n, P) are equal, as a number for each, (P,)."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(column.tobytes(), len(numbers)) for column in np.ascontiguousarray(columns.T)])
+
+
+def descend_along(chain: Indices, strength: Floats, theta: Floats, solve: Callable[[Indices, Floats], Floats]) -> None:
+    """Solve all problems: the first ones of each chain (P,), then the second ones, and so on.
+
+    `solve(problems, start)` gives the theta where it ends; theta (P, K, D) takes it in place. The strength lambda/m
+    (P,) is positive. A chain begins at its theta as given.
+    """
+    place = np.log(strength)
+    done: list[list[int]] = [[] for _ in range(chain.max() + 1)]
+    for level in _levels(chain, place):
+        for p in level:
+            before = done[chain[p]]
+            near = before[-_MOST_POINTS:]
+            if near:
+                theta[p] = np.tensordot(extrapolation_weights(place[near], place[p]), theta[near], 1)
+            before.append(p)
+        theta[level] = solve(level, theta[level])
+
+
+def _levels(chain: Indices, place: Floats) -> list[Indices]:
+    """The problems of largest place (P,) in their chain, then the second ones, and so on."""
+    rank = np.empty(len(chain), dtype=np.intp)
+    for c in range(chain.max() + 1):
+        members = np.flatnonzero(chain == c)
+        rank[members[np.argsort(-place[members], kind="stable")]] = np.arange(len(members))
+    return [np.flatnonzero(rank == r) for r in range(rank.max() + 1)]
+
+
+def extrapolation_weights(places: Floats, at: float) -> Floats:
+    """Weights (N,) of the values at `places` (N,), the nearest last, whose sum is a polynomial's value at `at`.
+
+    It goes through as many of the last ones as do not amplify their errors too much.
+    """
+    for first in range(len(places) - 1):
+        x = places[first:]
+        if np.unique(x).size == len(x):
+            w = np.array([np.prod((at - np.delete(x, i)) / (x[i] - np.delete(x, i))) for i in range(len(x))])
+            if np.abs(w).sum() <= _MOST_AMPLIFIED:
+                return np.concatenate([np.zeros(first), w])
+    return np.eye(len(places))[-1]
