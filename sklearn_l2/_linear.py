@@ -20,8 +20,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import LinearClassifierMixin, SparseCoefMixin
 from ._training import all_or_nothing, encode_classes, training_weights
+from .descent.problems import LinearProblems
+from .descent.results import CERTIFIED, LinearFit
 from .descent.rows import RowBlocks
-from .descent.solve import CERTIFIED, LinearFit, LinearProblems
 from .descent.threads import available_threads, one_blas_thread
 
 

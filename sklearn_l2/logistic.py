@@ -13,7 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._linear import LinearClassifier
 from ._sklearn import _fit_context
 from .descent.penalties import decay_factor
-from .descent.solve import solve_gradient_descent, solve_newton
+from .descent.plain_descent import solve_gradient_descent
+from .descent.solve import solve_newton
 
 
 class L2LogisticRegression(LinearClassifier):

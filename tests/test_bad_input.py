@@ -142,7 +142,7 @@ def usable_learning_rate(error):
 
 
 def test_a_learning_rate_that_must_diverge_is_refused_before_the_first_step(monkeypatch):
-    monkeypatch.setattr("sklearn_l2.descent.solve.descend", None)
+    monkeypatch.setattr("sklearn_l2.descent.plain_descent.descend", None)
     model = L2LogisticRegression(lambd=20.0, solver="gd", learning_rate=4.0)  # alpha lambda/m = 2
     with pytest.raises(DivergenceError, match=r"must diverge: .* = 2 and has to be below 2.*learning_rate=4 ") as error:
         model.fit(X, Y)

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from common import badly_scaled, load, noisy
 from sklearn.model_selection import StratifiedKFold
 
+from sklearn_l2.descent.problems import LinearProblems
+from sklearn_l2.descent.results import certified
 from sklearn_l2.descent.rows import RowBlocks
-from sklearn_l2.descent.solve import LinearProblems, certified, solve_newton
+from sklearn_l2.descent.solve import solve_newton
 
 LAMBDS = np.logspace(-6, 4, 9)
 
@@ -21,6 +24,14 @@ def separable_classes():
     return X, X[:, :4].argmax(axis=1)
 
 
+def sparse_words():
+    rng = np.random.default_rng(0)
+    columns = (800 * rng.random((1500, 30)) ** 3).astype(int)
+    X = sp.csr_array((rng.random(columns.size), columns.ravel(), np.arange(0, columns.size + 1, 30)), shape=(1500, 800))
+    X.sum_duplicates()
+    return X, X @ rng.standard_normal(800) + rng.logistic(size=1500) > 0
+
+
 CASES = {
     "iris": lambda: load("iris"),
     "wine, raw": lambda: load("wine"),
@@ -32,22 +43,27 @@ CASES = {
     "four classes, separable": separable_classes,
     "four classes, badly scaled": lambda: (badly_scaled(noisy(900, 60, 4)[0]), noisy(900, 60, 4)[1]),
     "few rows": lambda: noisy(120, 300),
+    "sparse": sparse_words,
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_every_problem_of_a_batch_ends_at_its_optimum(name):
+def batch(name):
     X, y = CASES[name]()
     classes, codes = np.unique(y, return_inverse=True)
     weights = np.ones((len(y), 5))
-    for fold, (_, test) in enumerate(StratifiedKFold(5).split(X, y)):
+    for fold, (_, test) in enumerate(StratifiedKFold(5).split(codes, codes)):
         weights[test, fold] = 0
-    problems = LinearProblems(
+    return X, LinearProblems(
         target=(1.0 - 2.0 * codes)[:, None, None] if len(classes) == 2 else codes[:, None],
         n_score_rows=1 if len(classes) == 2 else len(classes),
         weights=np.repeat(weights, len(LAMBDS), axis=1),
         lambd=np.tile(LAMBDS, 5),
     )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_problem_of_a_batch_ends_at_its_optimum(name):
+    X, problems = batch(name)
     with RowBlocks(X, n_scores=len(problems.lambd) * problems.n_score_rows) as rows:
         fit = solve_newton(problems, rows, tol=1e-12, max_iter=1000, certify=False)
         J, bound = certified(problems, rows, fit.W, fit.b)
@@ -57,3 +73,15 @@ def test_every_problem_of_a_batch_ends_at_its_optimum(name):
     assert excess.max() <= 1e-10
     assert (tight.dual_gap[problems.lambd >= 1e-3] <= 1e-7).all()  # else the tight fit may be wrong in the same way
     assert (bound >= excess - 4e-15).all()  # J, up to 1.6 here, is rounded
+
+
+@pytest.mark.parametrize("name", ["overlapping", "five classes", "few rows", "sparse"])
+def test_the_bits_do_not_depend_on_the_number_of_threads(name):
+    X, problems = batch(name)
+    fits = []
+    for n_threads in (1, 2, 3):
+        with RowBlocks(X, n_scores=len(problems.lambd) * problems.n_score_rows, n_threads=n_threads) as rows:
+            fits.append(solve_newton(problems, rows, tol=1e-12, max_iter=1000, certify=False))
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit.W, fits[0].W)
+        np.testing.assert_array_equal(fit.b, fits[0].b)

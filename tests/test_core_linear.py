@@ -13,8 +13,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from sklearn_l2 import DivergenceError, L2LogisticRegression
 from sklearn_l2.descent import rows as rows_module
 from sklearn_l2.descent.linear import Columns
+from sklearn_l2.descent.plain_descent import solve_gradient_descent
+from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.rows import RowBlocks
-from sklearn_l2.descent.solve import LinearProblems, solve_gradient_descent, solve_newton
+from sklearn_l2.descent.solve import solve_newton
 from sklearn_l2.descent.threads import available_threads, one_blas_thread
 
 LAYOUTS = {

@@ -18,9 +18,9 @@ from sklearn.utils.fixes import parse_version
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_l2.descent import proximal, working_set
+from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.quadratic import Minimum, minimize_quadratic
 from sklearn_l2.descent.rows import RowBlocks
-from sklearn_l2.descent.solve import LinearProblems
 from sklearn_l2.descent.solve_l1 import solve_proximal_newton
 from sklearn_l2.descent.working_set import GramHessian
 from sklearn_l2.l1 import L1LogisticRegression

@@ -20,8 +20,10 @@ from sklearn.utils.validation import validate_data
 from .._linear import row_blocks
 from .._sklearn import _safe_indexing
 from .._training import training_weights
+from ..descent.problems import LinearProblems
+from ..descent.results import LinearFit, certified
 from ..descent.rows import RowBlocks, multiply
-from ..descent.solve import LinearFit, LinearProblems, certified, solve_newton
+from ..descent.solve import solve_newton
 from ..logistic import L2LogisticRegression
 from .candidates import Group, last_step
 from .fits import Figures, Fits, Unfitted

@@ -11,9 +11,19 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .descents import NewtonEnd, descend_newton, joined, objective_in_single_precision, pays_in_single_precision
+from .linear import Columns
+from .loop import Descent, descend
+from .newton import TruncatedNewton
+from .preconditioners import CarriedHessian, is_mid_sized
+from .problems import LinearProblems
+from .results import CONVERGED
+from .rows import RowBlocks
+
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
+_LONG_CHAINS = 4  # problems in a chain, from which on they are solved one after another
 _MOST_POINTS = 3
 _MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
 
@@ -63,3 +73,53 @@ def extrapolation_weights(places: Floats, at: float) -> Floats:
             if np.abs(w).sum() <= _MOST_AMPLIFIED:
                 return np.concatenate([np.zeros(first), w])
     return np.eye(len(places))[-1]
+
+
+def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | None:
+    """Which problems differ in lambda only, (P,), where it pays to solve them one after another."""
+    if problems.n_score_rows == 1 or not (problems.lambd > 0).all():
+        return None
+    if not pays_in_single_precision(problems, rows) or not is_mid_sized(rows, problems.n_score_rows):
+        return None
+    data = problems.share if problems.column_weight is None else np.vstack([problems.share, problems.column_weight.T])
+    chain = chains(data)
+    return chain if len(chain) >= _LONG_CHAINS * (chain.max() + 1) else None
+
+
+def continue_along_lambda(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    chain: Indices,
+    *,
+    tol: float,
+    max_iter: int,
+) -> tuple[Descent, TruncatedNewton]:
+    """The descent of chains of problems from large to small lambda, and the update rule that ended the last of them."""
+    descent = Descent.start(problems.start(columns))
+    metric: CarriedHessian | None = None
+    last: TruncatedNewton | None = None
+
+    def solve(level: Indices, start: Floats) -> Floats:
+        nonlocal metric, last
+        some = problems.select(level)
+        objective = some.objective(rows, columns, objective_in_single_precision(some, rows, columns))
+        metric = metric or CarriedHessian(objective)
+        newton = TruncatedNewton(objective, some.penalty(columns), metric.serving(chain[level]), tol=tol)
+        newton.debt = newton.debt if last is None else last.debt
+        part, last = Descent.start(start), newton
+        descend(part, objective, newton.penalty, newton, NewtonEnd(newton), max_iter=max_iter)
+        descent.take(part, level)
+        return part.params
+
+    descend_along(chain, problems.lambd / problems.m, descent.params, solve)
+    assert last is not None
+    hard = descent.finished != CONVERGED
+    left = max_iter - int(descent.n_iter.max())
+    if hard.any() and left > 0:
+        part, last = descend_newton(
+            problems.select(hard), rows, columns, descent.params[hard], tol=tol, max_iter=left, hard=True
+        )
+        early = descent.select(hard)
+        descent.take(joined(early, part), hard)
+    return descent, last

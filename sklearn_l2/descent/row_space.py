@@ -1,6 +1,6 @@
-"""The Hessian of two-class problems with few rows, solved for in a system of one equation per row.
+"""Fewer rows than columns: the optimum lies in the space of the rows, and its Newton systems have an equation per row.
 
-With H = Z^T C Z + rho I, the matrix inversion lemma gives
+With the Hessian of two classes, H = Z^T C Z + rho I, the matrix inversion lemma gives
 
     H^-1 u = (u - Z^T R q) / rho,    R = C^(1/2),    (R Z Z^T R + rho I) q = R Z u,
 
@@ -9,19 +9,27 @@ and Z Z^T is the same for all problems: no product of matrices is left, but a sm
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
-from .linear import LinearObjective
+from .descents import descend_newton
+from .linear import Columns, LinearObjective
+from .loop import Descent
+from .newton import TruncatedNewton
 from .penalties import L2
+from .problems import LinearProblems
+from .results import CONVERGED, LinearFit, certified, finish
 from .rows import RowBlocks, multiply
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
+_SMALLEST_VARIANCE = 1e-200
+_MERGED_TOL = 0.01  # J - J* that is left where merged problems' optimum is near enough to each problem's own
 _MAX_ROWS = 300  # beyond, conjugate gradients take less time than so many factorizations
 _LARGEST_CONDITION = 1e9  # of H, up to which the subtraction above leaves enough digits
 _LARGEST_CURVATURE = 0.25  # of a row's log loss
@@ -95,3 +103,64 @@ def _solve_spd(system: Floats, right: Floats) -> Any:
     except np.linalg.LinAlgError:
         return np.zeros_like(right.T)
     return dpotrs(factor.T, right.T)[0]
+
+
+def solve_in_row_space(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    centre: Floats,
+    minimize: Callable[[LinearProblems, RowBlocks, Columns], tuple[Descent, TruncatedNewton]],
+    *,
+    tol: float,
+    max_iter: int,
+    certify: bool,
+) -> tuple[LinearFit, Floats] | None:
+    """W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||.
+
+    The fit, and bounds on J - J*: of all problems, or of those that went worst. None where the products of X's numbers
+    leave the range of float64, or all are zero.
+    """
+    gram = rows.gram(centre)
+    if not (np.isfinite(gram).all() and np.trace(gram) > _SMALLEST_VARIANCE):
+        return None
+    variances, V = np.linalg.eigh(gram)
+    kept = variances > len(V) * np.finfo(float).eps * variances[-1]
+    sigma, V = np.sqrt(variances[kept]), V[:, kept]
+    reduced = rows.like(V * sigma, problems.n_score_rows * len(problems.lambd))
+    columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
+    if problems.is_plain and RowSpaceHessian.suits(problems.lambd / problems.m, problems.share, gram):
+        descent = _newton_in_row_space(problems, reduced, columns, tol=tol, max_iter=max_iter)
+    else:
+        descent, _ = minimize(problems, reduced, columns)
+    z = descent.params[..., : len(sigma)]
+    combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
+
+    def add(block: Any, at: slice, W: Floats) -> None:
+        W += multiply(block.T, combination[at])
+
+    (W,) = rows.sum_blocks(add, (rows.n_columns, combination.shape[1]))
+    W -= np.multiply.outer(centre, combination.sum(axis=0))
+    theta = np.concatenate([W.T.reshape(*z.shape[:2], -1), descent.params[..., len(sigma) :]], axis=-1)
+    original = Columns(centre, np.ones(rows.n_columns), problems.fit_intercept)
+    certify |= not (descent.finished == CONVERGED).all()
+    descent = Descent(theta, descent.n_iter, descent.losses, descent.finished)
+    fit = finish(problems, rows, original, descent, certify=certify)
+    if certify:
+        return fit, fit.dual_gap
+    # Rounding in the products of rows, which all problems share, matters most where the penalty is weakest.
+    strength = problems.lambd / problems.m
+    weakest = strength <= 2 * strength.min()
+    return fit, certified(problems.select(weakest), rows, fit.W[weakest], fit.b[weakest])[1]
+
+
+def _newton_in_row_space(
+    problems: LinearProblems, rows: RowBlocks, columns: Columns, *, tol: float, max_iter: int
+) -> Descent:
+    """Newton's method with each problem's own Hessian, of many problems from the optimum of merged ones."""
+    merged, member_of = problems.merged()
+    theta = problems.start(columns)
+    if len(merged.lambd) < len(problems.lambd):
+        theta = _newton_in_row_space(merged, rows, columns, tol=_MERGED_TOL, max_iter=max_iter).params[member_of]
+    newton = RowSpaceHessian(rows)
+    descent, _ = descend_newton(problems, rows, columns, theta, newton, tol=tol, max_iter=max_iter)
+    return descent

@@ -13,9 +13,10 @@ from .linear import Columns, LinearObjective
 from .loop import Descent, descend
 from .losses import LogLoss, SoftmaxCrossEntropy
 from .penalties import L1
+from .problems import LinearProblems
 from .proximal import ProximalNewton, least_shift
+from .results import CONVERGED, STALLED, LinearFit
 from .rows import RowBlocks
-from .solve import CONVERGED, STALLED, LinearFit, LinearProblems
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -1,0 +1,113 @@
+"""One descent of linear problems by one update rule, in single precision where that pays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import Columns, LinearObjective
+from .loop import Descent, descend
+from .newton import TruncatedNewton
+from .preconditioners import Preconditioner, choose_preconditioner
+from .problems import LinearProblems
+from .quasi_newton import QuasiNewton, QuasiNewtonEnd
+from .results import CONVERGED, STALLED, UNBOUNDED
+from .rows import RowBlocks
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_MAX_QUASI_NEWTON = 30
+# Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
+_MANY_SCORES = 8
+_MANY_ELEMENTS = 2**21
+
+
+class NewtonEnd:
+    """Stops the problems whose Newton decrement is small, and those that can go no further."""
+
+    def __init__(self, newton: TruncatedNewton) -> None:
+        self.newton = newton
+
+    def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
+        newton = self.newton
+        if not (newton.converged | newton.unbounded | newton.stalled).any():
+            return np.zeros(len(params), dtype=np.int8)
+        return np.select([newton.converged, newton.unbounded, newton.stalled], [CONVERGED, UNBOUNDED, STALLED])
+
+    def keep(self, mask: Mask) -> None:
+        """The update forgets the problems itself."""
+
+
+def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
+    """Whether products with a copy of X in single precision save more time than the copy takes."""
+    many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
+    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
+
+
+def objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:
+    single = rows.in_single_precision(columns.centre, columns.inverse_scale)
+    return problems.objective(single, Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept))
+
+
+def descend_quasi_newton(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    theta: Floats,
+    preconditioner: Preconditioner,
+    *,
+    tol: float,
+    max_iter: int,
+) -> Descent:
+    """The descent from theta by quasi-Newton steps, as far as they go; in single precision where that pays."""
+    descent = Descent.start(theta)
+    if pays_in_single_precision(problems, rows):
+        objective = objective_in_single_precision(problems, rows, columns)
+    else:
+        objective = problems.objective(rows, columns)
+    penalty = problems.penalty(columns)
+    update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
+    descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
+    # A step that went too far is taken back: the curve shows where the descent stood.
+    descent.losses = [np.minimum.accumulate(losses).tolist() for losses in descent.losses]
+    return descent
+
+
+def descend_newton(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    theta: Floats,
+    preconditioner: Preconditioner | None = None,
+    *,
+    tol: float,
+    max_iter: int,
+    hard: bool = False,
+    thorough: bool = False,
+    in_single_precision: bool = False,
+) -> tuple[Descent, TruncatedNewton]:
+    """The descent from theta by Newton steps, with a preconditioner that is given, or a new one.
+
+    In single precision are then the products with Hessians only: a gradient that is exact mends what a step got wrong.
+    """
+    descent = Descent.start(theta)
+    twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
+    objective, penalty = problems.objective(rows, columns, twin), problems.penalty(columns)
+    newton = TruncatedNewton(
+        objective,
+        penalty,
+        preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard),
+        tol=tol,
+        thorough=thorough,
+    )
+    descend(descent, objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
+    return descent, newton
+
+
+def joined(first: Descent, second: Descent) -> Descent:
+    """One descent of two, the second from where the first ended."""
+    losses = [a + b for a, b in zip(first.losses, second.losses, strict=True)]
+    return Descent(second.params, first.n_iter + second.n_iter, losses, second.finished)

@@ -1,0 +1,126 @@
+"""Linear problems: many that share X, each with row weights and a lambda of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import Columns, LinearObjective
+from .penalties import L2
+from .rows import RowBlocks
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+_LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
+
+
+@dataclass
+class LinearProblems:
+    """P problems that share X and y: weights s (n_rows, P), lambda (P,); how the bias is treated.
+
+    `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes. `column_weight`
+    (P, n_columns) is the weight of w_j^2 in ||W||^2: for columns seen divided by something, its square.
+    """
+
+    target: NDArray[Any]
+    n_score_rows: int
+    weights: Floats
+    lambd: Floats
+    fit_intercept: bool = True
+    penalize_intercept: bool = False
+    dtype: Any = np.float64  # what the weights will be rounded to
+    column_weight: Floats | None = None
+
+    def __post_init__(self) -> None:
+        self.m = self.weights.sum(axis=0)
+        self.share = self.weights / self.m
+
+    @property
+    def free_bias(self) -> bool:
+        return self.fit_intercept and not self.penalize_intercept
+
+    @property
+    def is_plain(self) -> bool:
+        """Two classes and an intercept, if any, that is free."""
+        return self.n_score_rows == 1 and not (self.fit_intercept and self.penalize_intercept)
+
+    def take(self, indices: NDArray[np.intp]) -> LinearProblems | None:
+        """The same problems on some rows, with the same lambda/m; None where a class or problem has no weight left."""
+        weights, target = self.weights[indices], self.target[indices]
+        present = (
+            [target[:, 0, 0] < 0, target[:, 0, 0] > 0]
+            if self.n_score_rows == 1
+            else [target[:, 0] == k for k in range(self.n_score_rows)]
+        )
+        if not all((weights[rows].sum(axis=0) > 0).all() for rows in present):
+            return None
+        lambd = self.lambd * weights.sum(axis=0) / self.m
+        return replace(self, weights=weights, target=target, lambd=lambd)
+
+    def select(self, which: Mask | NDArray[np.intp]) -> LinearProblems:
+        """Some of the problems, by a mask (P,) or by their indices."""
+        return replace(
+            self,
+            weights=self.weights[:, which],
+            lambd=self.lambd[which],
+            column_weight=None if self.column_weight is None else self.column_weight[which],
+        )
+
+    def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
+        """One problem in place of those of like lambda/m, with their mean data; each problem's place in it, (P,)."""
+        strength = np.round(np.log10(np.maximum(self.lambd / self.m, np.finfo(float).tiny)), 1)
+        _, member_of = np.unique(strength, return_inverse=True)
+        groups = [member_of == g for g in range(member_of.max() + 1)]
+        m = np.array([self.m[group].mean() for group in groups])
+        column_weight = self.column_weight
+        if column_weight is not None:
+            column_weight = np.stack([column_weight[group].mean(axis=0) for group in groups])
+        mean = replace(
+            self,
+            weights=np.stack([self.share[:, group].mean(axis=1) for group in groups], axis=1) * m,
+            lambd=np.array([(self.lambd[group] / self.m[group]).mean() for group in groups]) * m,
+            column_weight=column_weight,
+        )
+        return mean, member_of
+
+    def objective(self, rows: RowBlocks, columns: Columns, twin: LinearObjective | None = None) -> LinearObjective:
+        return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows, twin)
+
+    def penalty(self, columns: Columns) -> L2:
+        """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
+        strongest = max((self.lambd / self.m).max(), 1.0)
+        weight = columns.penalty_weight()
+        if self.column_weight is not None:
+            weight = weight * self.column_weight[:, None]
+        weight = np.minimum(weight, _LARGEST_PENALTY / strongest)
+        if self.penalize_intercept and self.fit_intercept:
+            bias = np.ones((*weight.shape[:-1], 1))
+            return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))
+        return L2(self.lambd, self.m, np.s_[:, : weight.shape[-1]], weight)
+
+    def class_shares(self) -> Floats:
+        """Each class's part of a problem's weight, (P, number of classes)."""
+        K = self.n_score_rows
+        codes = self.target[:, 0, 0] < 0 if K == 1 else self.target[:, 0]
+        return np.stack([self.share[codes == k].sum(axis=0) for k in range(max(K, 2))], axis=1)
+
+    def start(self, columns: Columns) -> Floats:
+        """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""
+        theta = np.zeros((len(self.lambd), self.n_score_rows, len(columns.centre) + columns.intercept))
+        if self.free_bias:
+            logs = np.log(self.class_shares())
+            theta[:, :, -1] = (
+                logs[:, 1:] - logs[:, :1] if self.n_score_rows == 1 else logs - logs.mean(axis=1, keepdims=True)
+            )
+        return theta
+
+    def value_at_start(self) -> Floats:
+        """J with W = 0, (P,)."""
+        shares = self.class_shares()
+        if not self.free_bias:
+            return np.full(len(shares), np.log(shares.shape[1]))
+        return -np.sum(shares * np.log(shares), axis=1)

@@ -1,0 +1,117 @@
+"""Descents of linear problems as models of X: weights, J and the bound on J - J*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .certificate import dual_gap
+from .linear import Columns, LinearObjective
+from .loop import Descent
+from .problems import LinearProblems
+from .rows import RowBlocks
+
+Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+CERTIFIED = 1e-8  # a fit that is not known to end below this is looked at again
+_ROUNDING = 1e-6  # relative, of J at W = 0: more than single precision leaves in it
+CONVERGED, UNBOUNDED, STALLED = 1, 2, 3
+
+
+@dataclass
+class LinearFit:
+    """W (P, K, n_columns), b (P, K) and how each problem ended."""
+
+    W: Floats
+    b: Floats
+    n_iter: NDArray[np.int64]
+    losses: list[list[float]]  # J before the first iteration and after each one
+    converged: Mask
+    separable: Mask  # lambda = 0 and no finite optimum
+    dual_gap: Floats  # infinite where lambda is 0
+
+
+def finish(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    descent: Descent,
+    last: LinearObjective | None = None,
+    *,
+    certify: bool = True,
+) -> LinearFit:
+    """Back to the columns of X, with J and the certificate at the end; `last` may still know the scores there."""
+    theta = descent.params
+    if problems.n_score_rows > 1:
+        # One vector added to all classes changes no probability: of all such models, the one whose classes sum to zero.
+        if problems.free_bias:
+            theta[..., -1] -= theta[..., -1].mean(axis=1, keepdims=True)
+        theta[problems.lambd == 0] -= theta[problems.lambd == 0].mean(axis=1, keepdims=True)
+    W, b = columns.to_model(theta)
+    if problems.dtype != np.float64:
+        W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
+        theta = columns.from_model(W, b)
+    objective = problems.objective(rows, columns)
+    if (
+        last is not None
+        and last.is_binary
+        and last.scores is not None
+        and last.n_problems == len(theta)
+        and theta is descent.params
+    ):
+        objective = last
+    unpenalized = problems.lambd == 0
+    if certify or unpenalized.any():
+        J, gap = _certified(problems, objective, columns, theta)
+    else:
+        J = np.array([losses[-1] for losses in descent.losses])  # before the last step, which hardly changes it
+        gap = np.full(len(theta), np.inf)
+    for losses, end in zip(descent.losses, J.tolist(), strict=True):
+        losses.append(end)
+    separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
+    return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
+
+
+def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
+    """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
+    lost = ~(np.array([losses[-1] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
+    lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
+    if lost.any():
+        some = problems.select(lost)
+        fit.W[lost], fit.b[lost] = columns.to_model(some.start(columns))
+        J, fit.dual_gap[lost] = certified(some, rows, fit.W[lost], fit.b[lost])
+        fit.converged[lost] = False
+        for p, end in zip(np.flatnonzero(lost), J.tolist(), strict=True):
+            fit.losses[p][-1] = end
+    return fit
+
+
+def certified(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """J and the bound on J - J* (infinite for lambda 0), (P,), of weights (P, K, n_columns) and biases (P, K)."""
+    columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
+    return _certified(problems, problems.objective(rows, columns), columns, columns.from_model(W, b))
+
+
+def _certified(
+    problems: LinearProblems, objective: LinearObjective, columns: Columns, theta: Floats
+) -> tuple[Floats, Floats]:
+    if not objective.scores_are_current:
+        objective.set_scores(objective.compute_scores(theta))
+    penalty = problems.penalty(columns)
+    J = objective.loss() + penalty.value(theta)
+    gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
+    return J, gap
+
+
+def _all_right(objective: LinearObjective) -> Mask:
+    """Per problem, whether every row of positive weight has its largest score at its own class, (P,)."""
+    assert objective.scores is not None
+    if objective.is_binary:
+        right = (objective.scores * objective.target)[..., 0] < 0
+    else:
+        own = np.take_along_axis(objective.scores, objective.target[..., None], axis=2)
+        right = (objective.scores < own).sum(axis=2) == objective.n_score_rows - 1
+    return (right | (objective.share == 0)).all(axis=0)
