@@ -43,13 +43,17 @@ class NewtonEnd:
 
 def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
     """Whether products with a copy of X in single precision save more time than the copy takes."""
+    if rows.is_sparse:
+        return not rows.divided and rows.fits_in_single_precision
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
     return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
 
 
 def objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:
-    single = rows.in_single_precision(columns.centre, columns.inverse_scale)
-    return problems.objective(single, Columns.unscaled(rows.n_columns, intercept=problems.fit_intercept))
+    centre, scale = columns.centre, columns.inverse_scale
+    left = centre * scale if rows.is_sparse else np.zeros_like(centre)
+    scaled = Columns(left, np.ones_like(scale), problems.fit_intercept)
+    return problems.objective(rows.in_single_precision(centre, scale), scaled)
 
 
 def descend_quasi_newton(

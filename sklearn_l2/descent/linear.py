@@ -150,10 +150,12 @@ class LinearObjective:
         """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
         n_columns, scale = self.rows.n_columns, self.columns.inverse_scale
         shift = self.columns.centre * scale
+        is_scaled, is_centred = (scale != 1).any(), shift.any()
         flat = np.empty((len(sums), shape[-1]))
         for part in _pieces(n_columns, len(sums)):
-            centred = products[part] * scale[part, None]
-            centred -= np.multiply.outer(shift[part], sums)
+            centred = products[part] * scale[part, None] if is_scaled else products[part]
+            if is_centred:
+                centred = centred - np.multiply.outer(shift[part], sums)
             flat[:, part] = centred.T
         if self.columns.intercept:
             flat[:, n_columns] = sums

@@ -31,6 +31,7 @@ _MANY_PARAMETERS = 200  # a factor of so many takes longer than the steps it sav
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
+_STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
@@ -72,10 +73,10 @@ def choose_preconditioner(
     cheaper one is known to have failed.
     """
     D, K, n_problems = objective.n_parameters, objective.n_score_rows, objective.n_problems
-    size, few_rows = D * K, objective.rows.n_rows < 4 * D * K
+    size = D * K
     pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
-    if size > (_LARGEST_CHOLESKY if pays else _SMALL) or (objective.rows.is_sparse and few_rows and size > _SMALL):
-        return Diagonal()
+    if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(objective.rows, size):
+        return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
     strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
     of_data, of_factor = (np.round(strength), np.round(strength, 2)) if shared else 2 * [np.arange(n_problems)]
     if size > _MANY_PARAMETERS:
@@ -88,6 +89,11 @@ def is_mid_sized(rows: RowBlocks, n_score_rows: int) -> bool:
     return not rows.is_sparse and _SMALL < n_score_rows * (rows.n_columns + 1) <= _LARGEST_CHOLESKY
 
 
+def has_only_diagonal(rows: RowBlocks, size: int) -> bool:
+    """Whether a Hessian of size x size of sparse X takes too long to factorize."""
+    return rows.is_sparse and size > _SMALL and (size > _LARGEST_CHOLESKY or rows.n_rows < 4 * size)
+
+
 def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
     """Rows for a Hessian of size x size: its sampling error matters below, its price above."""
     affordable = int(_PASSES_FOR_A_BUILD * _GEMM_SPEEDUP * n_rows / size)
@@ -98,11 +104,11 @@ def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
 class Diagonal:
     """The Hessian's diagonal: for large sparse X, and for softmax beyond a few parameters."""
 
-    cost = 1.0
     exact = False
     rough = True
 
-    def __init__(self) -> None:
+    def __init__(self, cost: float) -> None:
+        self.cost = cost
         self.inverse: Floats = np.empty(0)
 
     @property

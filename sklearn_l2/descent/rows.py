@@ -27,13 +27,14 @@ _COST_WORTH_A_THREAD = 2**20
 _COST_OF_A_SCORE = 16
 _PRODUCTS_PER_ELEMENT = 20  # multiply-adds of a matrix product in the time an element of X is read
 _MAX_RANGES = 4
+_LANES = 4  # numbers to a register: a row of so many is added to another in one instruction
 
 
 class RowBlocks:
     """X (n_rows, n_columns), dense in any order or CSR, float32 or float64, as blocks of rows of `dtype`.
 
     `n_scores` is the number of score columns X is multiplied with; `working_memory` (bytes) bounds the partial sums.
-    `helpers` are threads that belong to other row blocks.
+    `helpers` are threads that belong to other row blocks. Undivided blocks are one block for one thread.
     """
 
     def __init__(
@@ -45,10 +46,17 @@ class RowBlocks:
         n_threads: int = 1,
         helpers: ThreadPoolExecutor | None = None,
         dtype: Any = np.float64,
+        divided: bool = True,
     ) -> None:
         self.X = X
         self.dtype = np.dtype(dtype)
-        self._settings = {"n_scores": n_scores, "working_memory": working_memory, "n_threads": n_threads}
+        self.divided = divided
+        self._settings: dict[str, Any] = {
+            "n_scores": n_scores,
+            "working_memory": working_memory,
+            "n_threads": n_threads if divided else 1,
+            "divided": divided,
+        }
         self.n_rows, self.n_columns = X.shape
         self.is_sparse = sp.issparse(X)
         if self.is_sparse:
@@ -60,7 +68,7 @@ class RowBlocks:
             elements_per_row = max(
                 self.n_columns, min(n_scores * _BLOCK_ELEMENTS // _BLOCK_SCORES, _BLOCK_ELEMENTS // self.n_columns)
             )
-        size = max(16, int(_BLOCK_ELEMENTS // elements_per_row))
+        size = max(16, int(_BLOCK_ELEMENTS // elements_per_row)) if divided else self.n_rows
         self.slices = [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
         partial_sum = 8 * (self.n_columns + 1) * n_scores
         n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
@@ -69,7 +77,7 @@ class RowBlocks:
         n_row_groups = min(_MAX_GROUPS, 1 + _COST_OF_A_SCORE * self.n_rows * n_scores // _COST_WORTH_A_THREAD)
         bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
         self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
-        self._sparse_blocks = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
+        self._sparse_blocks: list[Any] = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
         self._single: RowBlocks | None = None
         self._statistics: tuple[Floats, Floats] | None = None
         self._owns_helpers = helpers is None and n_threads > 1
@@ -102,21 +110,37 @@ class RowBlocks:
         """Row blocks of a copy of some rows."""
         return self.like(self.X[indices], self._settings["n_scores"])
 
+    def undivided(self) -> RowBlocks:
+        """The same in one block, to be used by one thread while others use it too."""
+        whole = RowBlocks(self.X, **self._settings | {"divided": False}, dtype=self.dtype)
+        whole._statistics, whole._single = self._statistics, self._single
+        return whole
+
     @property
     def fits_in_single_precision(self) -> bool:
-        """Whether a float32 copy of X takes a small part of working memory; sparse X has none."""
-        return not self.is_sparse and 16 * self.n_elements <= self._settings["working_memory"]
+        """Whether a float32 copy of X takes a small part of working memory."""
+        return 16 * self.n_elements <= self._settings["working_memory"]
 
     def in_single_precision(self, centre: Floats, inverse_scale: Floats) -> RowBlocks:
-        """Row blocks of a float32 copy of (X - centre) * inverse_scale, for dense X; kept for the next time."""
+        """Row blocks of a float32 copy of (X - centre) * inverse_scale, or of sparse X * inverse_scale, in one block.
+
+        It is kept for the next time.
+        """
         if self._single is None:
-            copy = np.empty(self.X.shape, dtype=np.float32)
+            n_scores = self._settings["n_scores"]
+            if self.is_sparse:
+                data = (self.X.data * inverse_scale[self.X.indices]).astype(np.float32)
+                copy = sp.csr_array((data, self.X.indices, self.X.indptr), shape=self.X.shape, copy=False)
+                self._single = self.like(copy, n_scores, np.float32).undivided()
+                self._single._sparse_blocks = [_ScatteringMatrix(copy.tocsc(), copy.T)]
+            else:
+                copy = np.empty(self.X.shape, dtype=np.float32)
 
-            def standardize(block: Any, rows: slice) -> None:
-                np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
+                def standardize(block: Any, rows: slice) -> None:
+                    np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
 
-            self.sum_blocks(standardize)
-            self._single = self.like(copy, self._settings["n_scores"], np.float32)
+                self.sum_blocks(standardize)
+                self._single = self.like(copy, n_scores, np.float32)
         return self._single
 
     def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
@@ -247,9 +271,31 @@ def _csr_rows(X: Any, rows: slice) -> Any:
     return sp.csr_array((X.data[start:stop], X.indices[start:stop], indptr), shape=shape, copy=False)
 
 
+class _ScatteringMatrix:
+    """Sparse X, stored by columns, and X^T, the same way, for products with dense matrices.
+
+    Each number adds to another row of the product than the one before, for which the sum need not wait.
+    """
+
+    def __init__(self, by_columns: Any, transposed_by_columns: Any) -> None:
+        self.dtype = by_columns.dtype
+        self._by_columns, self._transposed = by_columns, transposed_by_columns
+
+    @property
+    def T(self) -> _ScatteringMatrix:
+        return _ScatteringMatrix(self._transposed, self._by_columns)
+
+    def __matmul__(self, B: Floats) -> Floats:
+        if B.ndim == 1 or B.shape[1] % _LANES == 0:
+            return self._by_columns @ B
+        filled = np.zeros((len(B), -(-B.shape[1] // _LANES) * _LANES), dtype=B.dtype)
+        filled[:, : B.shape[1]] = B
+        return (self._by_columns @ filled)[:, : B.shape[1]]
+
+
 def multiply(A: Any, B: Floats) -> Floats:
     """A @ B for dense or sparse A. Unlike `@`, numpy's `dot` lets other threads run meanwhile."""
-    return A @ B if sp.issparse(A) else np.dot(A, B)
+    return np.dot(A, B) if isinstance(A, np.ndarray) else A @ B
 
 
 def even_sample(n_rows: int, n_sample: int) -> NDArray[np.intp]:

@@ -18,6 +18,7 @@ from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
 from .row_space import solve_in_row_space
 from .rows import RowBlocks, even_sample
+from .side_by_side import solve_side_by_side, stand_alone
 
 Floats = NDArray[np.floating]
 
@@ -42,6 +43,12 @@ def solve_newton(
     certify: bool = True,
 ) -> LinearFit:
     """The optimum by preconditioned descent, whatever the columns' scale; certified where asked for or in doubt."""
+    if stand_alone(problems, rows):
+
+        def solve(part: LinearProblems, whole: RowBlocks, start: tuple[Floats, Floats] | None) -> LinearFit:
+            return solve_newton(part, whole, tol=tol, max_iter=max_iter, start=start, certify=certify)
+
+        return solve_side_by_side(problems, rows, solve, start)
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
     if start is None and is_wide and problems.column_weight is None:
@@ -77,14 +84,18 @@ def _minimize(
     if chain is not None:
         return continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
+    # What slopes rounded to single precision leave of J - J* has to be small beside tol.
+    suits = problems.n_score_rows == 1 and tol >= _ROUNDED and pays_in_single_precision(problems, rows)
     if preconditioner.exact or not isinstance(preconditioner, SampledHessian):
-        return descend_newton(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
+        suits &= rows.is_sparse
+        return descend_newton(
+            problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
+        )
     early = descend_quasi_newton(
         problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1
     )
     near = early.finished == NEAR
     # What single precision rounds off is too much for a Hessian that is as good as singular.
-    suits = problems.n_score_rows == 1 and tol >= _ROUNDED and pays_in_single_precision(problems, rows)
     twin = near & preconditioner.is_well_conditioned() & suits
     late = Descent.start(early.params)
     for mask, in_single_precision in ((twin, True), (near & ~twin, False), (~near, False)):
