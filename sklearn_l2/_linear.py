@@ -92,8 +92,9 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         lambd: NDArray[np.float64],
         penalize_intercept: bool,
         column_weight: NDArray[np.float64] | None = None,
+        fold: NDArray[np.intp] | None = None,
     ) -> LinearProblems:
-        """P problems on the same rows: weights (n_rows, P), lambda (P,)."""
+        """P problems on the same rows: weights (n_rows, F), lambda (P,); `fold` (P,) tells which weights are whose."""
         is_binary = len(self.classes_) == 2
         return LinearProblems(
             target=(1.0 - 2.0 * codes)[:, None, None] if is_binary else codes[:, None],
@@ -104,6 +105,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             penalize_intercept=penalize_intercept,
             dtype=X.dtype,
             column_weight=column_weight,
+            fold=fold,
         )
 
     def _warm_start(self, problems: LinearProblems, n_features: int) -> Any:

@@ -128,10 +128,11 @@ class _Batch:
         problems = self.model._problems(
             self.X,
             self.codes,
-            np.repeat(np.stack([part.weights for part in parts], axis=1), L, axis=1),
+            np.stack([part.weights for part in parts], axis=1),
             np.tile(self.group.lambds[lambdas], len(parts)),
             self.model.penalize_intercept,
             column_weight=None if scale is None else scale**-2.0,
+            fold=np.repeat(np.arange(len(parts)), L),
         )
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
             fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, certify=False)

@@ -58,7 +58,7 @@ def dual_gap(
 def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
     """What to add to the biases (P, K) to minimize J for fixed W: Newton's method in one dimension, or K - 1."""
     assert objective.scores is not None
-    share = objective.share
+    share = objective.share_of(slice(None))
     shift = np.zeros(objective.scores.shape[1:])
     for _ in range(max_steps):
         if objective.is_binary:

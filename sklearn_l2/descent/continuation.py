@@ -81,8 +81,9 @@ def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | No
         return None
     if not pays_in_single_precision(problems, rows) or not is_mid_sized(rows, problems.n_score_rows):
         return None
-    data = problems.share if problems.column_weight is None else np.vstack([problems.share, problems.column_weight.T])
-    chain = chains(data)
+    chain = chains(problems.share)[problems.fold]
+    if problems.column_weight is not None:
+        chain = chains(np.vstack([chain[None], problems.column_weight.T]))
     return chain if len(chain) >= _LONG_CHAINS * (chain.max() + 1) else None
 
 

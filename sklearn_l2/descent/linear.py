@@ -75,8 +75,9 @@ class Columns:
 class LinearObjective:
     """Data part of J for P linear problems: (1/m_p) sum_i s_ip loss(scores_ip, y_i).
 
-    `share` (n_rows, P) is s / m. `target` is (n_rows, 1, 1) signs 1 - 2 y for two classes (n_classes=1 row of scores),
-    or (n_rows, 1) class codes. The scores of the current point are kept, so that a line search reads no X.
+    `share` (n_rows, F) is s / m, of which a problem has the column that `fold` (P,) tells. `target` is (n_rows, 1, 1)
+    signs 1 - 2 y for two classes (n_classes=1 row of scores), or (n_rows, 1) class codes. The scores of the current
+    point are kept, so that a line search reads no X.
 
     `twin` is the same in single precision: it multiplies with the Hessian in place of this one, and the losses and
     slopes of a gradient are rounded as its are. A rounded slope r_i (1 + e_i) moves the point where the gradient is 0,
@@ -89,6 +90,7 @@ class LinearObjective:
         columns: Columns,
         target: NDArray[Any],
         share: Floats,
+        fold: NDArray[np.intp],
         n_score_rows: int,
         twin: LinearObjective | None = None,
     ) -> None:
@@ -98,6 +100,7 @@ class LinearObjective:
         self.row_dtype: np.dtype[Any] = rows.dtype if twin is None else twin.row_dtype  # of all of a row but its scores
         self.target = target if n_score_rows > 1 else target.astype(self.row_dtype, copy=False)
         self.share: Floats = share.astype(self.row_dtype, copy=False) if twin is None else twin.share
+        self.fold = fold
         self.n_score_rows = n_score_rows
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
@@ -111,7 +114,11 @@ class LinearObjective:
 
     @property
     def n_problems(self) -> int:
-        return self.share.shape[1]
+        return len(self.fold)
+
+    def share_of(self, rows: Any, problems: Any = slice(None)) -> Floats:
+        """s / m of some rows in some problems, (rows, A)."""
+        return self.share[rows][:, self.fold[problems]]
 
     @property
     def n_parameters(self) -> int:
@@ -124,7 +131,7 @@ class LinearObjective:
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,)."""
-        self.share = np.compress(mask, self.share, axis=1)
+        self.fold = self.fold[mask]
         if self.curvature.size:
             self.curvature = np.compress(mask, self.curvature, axis=1)
         if self.scores is not None:
@@ -181,7 +188,7 @@ class LinearObjective:
 
         def add(rows: slice, total: Floats) -> None:
             for part in self._pieces(rows):
-                total += self._weighted_loss(scores[part], self.share[part], part)
+                total += self._weighted_loss(scores[part], self.share_of(part), part)
 
         (total,) = self.rows.sum_rows(add, (self.n_problems,))
         return total
@@ -193,7 +200,7 @@ class LinearObjective:
         def add(rows: slice, total: Floats) -> None:
             for part in self._pieces(rows):
                 z = scores[part][:, some] + length[some, None] * step[part][:, some]
-                total += self._weighted_loss(z, self.share[part][:, some], part)
+                total += self._weighted_loss(z, self.share_of(part, some), part)
 
         (total,) = self.rows.sum_rows(add, (len(problems),))
         return total
@@ -254,9 +261,9 @@ class LinearObjective:
                 if self.scores is not None:
                     self.scores[rows] = z
             loss, slope = self._differentiate(z.astype(self.row_dtype, copy=False), rows)
-            value += np.einsum("np,np->p", self.share[rows], loss)
+            value += loss
             slope = slope.astype(self.rows.dtype, copy=False)
-            sums += _flat(slope).sum(axis=0)
+            sums += multiply(np.ones(len(slope), dtype=slope.dtype), _flat(slope))
             _add_transposed(block, slope, products)
 
         products, sums, self.value = self.rows.sum_blocks(add, factor.shape, offset.shape, (self.n_problems,))
@@ -264,19 +271,20 @@ class LinearObjective:
         return self.value, self._from_columns(products, sums, params.shape)
 
     def _differentiate(self, z: Floats, rows: slice) -> tuple[Floats, Floats]:
-        """Loss (rows, P) at scores z (rows, P, K), and the weighted loss's slopes; takes down its curvature."""
-        target, share = self.target[rows], self.share[rows][..., None]
+        """The weighted loss (P,) of rows at scores z (rows, P, K), and its slopes; takes down its curvature."""
+        target, share = self.target[rows], self.share_of(rows)[..., None]
         if self.is_binary:
-            loss, slope, c = LogLoss.derivatives(z, target)
-            if self.keeps_curvature:
-                np.multiply(c, share, out=self.curvature[rows])
+            loss, slope, curvature = LogLoss.derivatives(z, target, curvature=self.keeps_curvature)
+            if curvature is not None:
+                np.multiply(curvature, share, out=self.curvature[rows])
             loss = loss[..., 0]
         else:
             loss, slope, p = SoftmaxCrossEntropy.derivatives(z, target)
             if self.keeps_curvature:
                 self.curvature[rows] = p
         slope *= share
-        return loss, slope
+        of_folds = multiply(self.share[rows].T, loss)  # (F, P): faster than each problem's share by itself
+        return of_folds[self.fold, np.arange(self.n_problems)], slope
 
     def bias_derivatives(self, shift: Floats) -> tuple[Floats, Floats]:
         """Two classes: first two derivatives of the loss in the biases at scores + shift (P, 1); (P, 1) each."""
@@ -286,8 +294,9 @@ class LinearObjective:
         def add(rows: slice, g: Floats, h: Floats) -> None:
             for part in self._pieces(rows):
                 _, slope, curvature = LogLoss.derivatives(scores[part] + shift, self.target[part])
-                g += np.einsum("np,npk->pk", self.share[part], slope)
-                h += np.einsum("np,npk->pk", self.share[part], curvature)
+                assert curvature is not None
+                g += np.einsum("np,npk->pk", self.share_of(part), slope)
+                h += np.einsum("np,npk->pk", self.share_of(part), curvature)
 
         g, h = self.rows.sum_rows(add, shift.shape, shift.shape)
         return g, h
@@ -305,7 +314,7 @@ class LinearObjective:
     def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> tuple[Floats, Floats]:
         """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
         if self.twin is not None:
-            self.twin.share, self.twin.curvature = self.share, self.curvature
+            self.twin.fold, self.twin.curvature = self.fold, self.curvature
             return self.twin.hessian_product(direction, problems)
         factor, offset = self._to_scores(direction)
         change = np.empty((self.rows.n_rows, *direction.shape[:2]), dtype=self.rows.dtype)
@@ -322,8 +331,8 @@ class LinearObjective:
                     t = t - own_scores(t, self.target[rows])[..., None]
                 r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
                 r *= curvature
-                r *= self.share[rows][:, some][..., None]
-            sums += _flat(r).sum(axis=0)
+                r *= self.share_of(rows, some)[..., None]
+            sums += multiply(np.ones(len(r), dtype=r.dtype), _flat(r))
             _add_transposed(block, r, products)
 
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
@@ -335,14 +344,14 @@ class LinearObjective:
             return self.curvature[..., 0].sum(axis=0, dtype=np.float64)
         p, before = self.curvature, np.cumsum(self.curvature, axis=2)
         pairs = np.einsum("npk,npk->np", p[:, :, 1:], before[:, :, :-1])  # 2 sum_{j<k} p_j p_k = 1 - sum_k p_k^2
-        return 2 * np.einsum("np,np->p", self.share, pairs).astype(np.float64)
+        return 2 * np.einsum("np,np->p", self.share_of(slice(None)), pairs).astype(np.float64)
 
     def score_curvature(self, indices: Any = slice(None)) -> Floats:
         """Diagonal of the loss's Hessian in the scores: s/m p (1 - p) for some rows, (rows, P, K)."""
         if self.is_binary:
             return self.curvature[indices]
         p = self.curvature[indices]
-        return p * (1 - p) * self.share[indices][..., None]
+        return p * (1 - p) * self.share_of(indices)[..., None]
 
     def sample_columns(self, indices: Any) -> Floats:
         """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D)."""

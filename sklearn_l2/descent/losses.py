@@ -30,8 +30,8 @@ class LogLoss:
         return loss[..., 0] if loss.shape[-1] == 1 else loss.sum(axis=-1)
 
     @staticmethod
-    def derivatives(scores: Floats, sign: Floats) -> tuple[Floats, Floats, Floats]:
-        """Loss, d loss / d score and d^2 loss / d score^2 from one exponential; shapes of the scores."""
+    def derivatives(scores: Floats, sign: Floats, *, curvature: bool = True) -> tuple[Floats, Floats, Floats | None]:
+        """Loss, d loss / d score and, if asked for, d^2 loss / d score^2 from one exponential; shapes of the scores."""
         v = scores * sign
         e = np.abs(v)
         np.negative(e, out=e)
@@ -45,14 +45,14 @@ class LogLoss:
             lost /= u
             loss -= lost
         loss += np.maximum(v, 0)
-        # e / u is the smaller of p and 1 - p; |slope| is that where v is negative (-0.0 too), else 1 less it.
-        e /= u
-        curvature = np.subtract(1, e, out=u)
-        curvature *= e
-        np.copysign(e, v, out=e)
-        slope = np.subtract(~np.signbit(v), e, out=e)
+        slope = np.maximum(e, v >= 0)  # exp(min(v, 0))
+        slope /= u
         slope *= sign
-        return loss, slope, curvature
+        if not curvature:
+            return loss, slope, None
+        e /= u
+        e /= u
+        return loss, slope, e
 
     @staticmethod
     def slope(scores: Floats, sign: Floats) -> Floats:

@@ -89,5 +89,5 @@ def _largest_curvature(problems: LinearProblems, rows: RowBlocks) -> Floats:
         squares = np.asarray(block.multiply(block).sum(axis=1)) if rows.is_sparse else (block * block).sum(axis=1)
         total += (squares.reshape(-1) + problems.fit_intercept) @ problems.share[at]
 
-    (total,) = rows.sum_blocks(add, (len(problems.lambd),))
-    return total / (4 if problems.n_score_rows == 1 else 2)
+    (total,) = rows.sum_blocks(add, (problems.share.shape[1],))
+    return total[problems.fold] / (4 if problems.n_score_rows == 1 else 2)

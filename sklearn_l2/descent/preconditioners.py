@@ -32,6 +32,7 @@ _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls aroun
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
+_ROWS_AT_A_TIME = 1000
 _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
@@ -135,8 +136,9 @@ class Diagonal:
 class SampledHessian:
     """Hessians of a fixed, evenly drawn sample of rows, as inverse Cholesky factors.
 
-    `hessian` makes the data part of one from the sampled rows (n, D), and the score curvature and share of each (n, K)
-    and (n,). Problems with equal `of_data` (P,) have that part together, those with equal `of_factor` all of it.
+    `hessian` makes the data part of one from the sampled rows (n, D) and their score curvature (n,), or with softmax
+    probabilities (n, K) and share (n,). Problems with equal `of_data` (P,) have that part together, those with equal
+    `of_factor` all of it.
     """
 
     rough = False
@@ -144,7 +146,7 @@ class SampledHessian:
     def __init__(
         self,
         objective: LinearObjective,
-        hessian: Callable[[RowBlocks, Floats, Floats, Floats], Floats],
+        hessian: Callable[..., Floats],
         of_data: NDArray[Any],
         of_factor: NDArray[Any],
         dtype: Any = np.float64,
@@ -181,15 +183,13 @@ class SampledHessian:
         return ~((ratio >= 1 / _DRIFT) & (ratio <= _DRIFT))
 
     def _build(self, objective: LinearObjective, penalty: L2, theta: Floats, which: Mask) -> None:
-        curvature, share = objective.curvature, objective.share
+        curvature, share = objective.curvature, objective.share_of(self.indices)
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
-        if len(self.sample) < len(share):
+        counts = np.ones(objective.n_problems)
+        if len(self.sample) < len(curvature):
             # What a sampled row counts for: the weight of all rows over that of the sampled ones.
-            of_all, share, curvature = share.sum(axis=0), share[self.indices], curvature[self.indices]
-            of_sample = share.sum(axis=0)
-            counts = of_all / np.where(of_sample > 0, of_sample, 1.0)
-            share = share * counts
-            curvature = curvature * counts[:, None] if objective.is_binary else curvature
+            curvature, of_sample = curvature[self.indices], share.sum(axis=0)
+            counts = objective.share.sum(axis=0)[objective.fold] / np.where(of_sample > 0, of_sample, 1.0)
         rows, size = objective.rows, self.sample.shape[1] * objective.n_score_rows
         total = objective.total_curvature()
         if not self.total_curvature.size:
@@ -198,7 +198,12 @@ class SampledHessian:
         def build_one(data: int) -> None:
             members = np.flatnonzero(self.of_data == data)
             self.total_curvature[members] = total[members].mean()
-            H = self.hessian(rows, self.sample, curvature[:, members].mean(axis=1), share[:, members].mean(axis=1))
+            mean = counts[members] / len(members)
+            if objective.is_binary:
+                H = self.hessian(rows, self.sample, curvature[:, members, 0] @ mean)
+            else:
+                p = curvature[:, members].mean(axis=1)
+                H = self.hessian(rows, self.sample, p, share[:, members] @ mean)
             for factor in np.unique(self.of_factor[members]):
                 alike = members[self.of_factor[members] == factor]
                 M = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
@@ -278,13 +283,15 @@ class CarriedHessian(SampledHessian):
         return np.zeros(objective.n_problems, dtype=bool)
 
 
-def _hessian(rows: RowBlocks, sample: Floats, curvature: Floats, share: Floats) -> Floats:
+def _hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
     """Two classes: sample^T diag(curvature) sample, (D, D)."""
-    root = np.sqrt(curvature)
+    root = np.sqrt(curvature)[:, None]
 
     def add(part: slice, total: Floats) -> None:
-        scaled = root[part] * sample[part]
-        total += multiply(scaled.T, scaled)
+        for a in range(part.start, part.stop, _ROWS_AT_A_TIME):
+            some = slice(a, min(a + _ROWS_AT_A_TIME, part.stop))
+            scaled = root[some] * sample[some]
+            total += multiply(scaled.T, scaled)
 
     (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
     return H

@@ -20,10 +20,11 @@ _LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 
 @dataclass
 class LinearProblems:
-    """P problems that share X and y: weights s (n_rows, P), lambda (P,); how the bias is treated.
+    """P problems that share X and y: weights s (n_rows, F), lambda (P,); how the bias is treated.
 
-    `target` is (n_rows, 1, 1) signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes. `column_weight`
-    (P, n_columns) is the weight of w_j^2 in ||W||^2: for columns seen divided by something, its square.
+    `fold` (P,) tells which column of the weights a problem has; without it each has its own. `target` is (n_rows, 1, 1)
+    signs 1 - 2 y with n_score_rows = 1, or (n_rows, 1) class codes. `column_weight` (P, n_columns) is the weight of
+    w_j^2 in ||W||^2: for columns seen divided by something, its square.
     """
 
     target: NDArray[Any]
@@ -34,10 +35,13 @@ class LinearProblems:
     penalize_intercept: bool = False
     dtype: Any = np.float64  # what the weights will be rounded to
     column_weight: Floats | None = None
+    fold: Any = None
 
     def __post_init__(self) -> None:
-        self.m = self.weights.sum(axis=0)
-        self.share = self.weights / self.m
+        self.fold = np.arange(len(self.lambd)) if self.fold is None else self.fold
+        of_fold = self.weights.sum(axis=0)
+        self.m = of_fold[self.fold]
+        self.share = self.weights / of_fold  # (n_rows, F)
 
     @property
     def free_bias(self) -> bool:
@@ -58,37 +62,42 @@ class LinearProblems:
         )
         if not all((weights[rows].sum(axis=0) > 0).all() for rows in present):
             return None
-        lambd = self.lambd * weights.sum(axis=0) / self.m
+        lambd = self.lambd * weights.sum(axis=0)[self.fold] / self.m
         return replace(self, weights=weights, target=target, lambd=lambd)
 
     def select(self, which: Mask | NDArray[np.intp]) -> LinearProblems:
         """Some of the problems, by a mask (P,) or by their indices."""
         return replace(
             self,
-            weights=self.weights[:, which],
             lambd=self.lambd[which],
             column_weight=None if self.column_weight is None else self.column_weight[which],
+            fold=self.fold[which],
         )
 
     def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
         """One problem in place of those of like lambda/m, with their mean data; each problem's place in it, (P,)."""
         strength = np.round(np.log10(np.maximum(self.lambd / self.m, np.finfo(float).tiny)), 1)
         _, member_of = np.unique(strength, return_inverse=True)
-        groups = [member_of == g for g in range(member_of.max() + 1)]
+        part = np.zeros((self.weights.shape[1], member_of.max() + 1))  # of a fold in a group
+        np.add.at(part, (self.fold, member_of), 1)
+        part /= part.sum(axis=0)
+        mixtures, fold = np.unique(part, axis=1, return_inverse=True)
+        groups = [member_of == g for g in range(part.shape[1])]
         m = np.array([self.m[group].mean() for group in groups])
         column_weight = self.column_weight
         if column_weight is not None:
             column_weight = np.stack([column_weight[group].mean(axis=0) for group in groups])
         mean = replace(
             self,
-            weights=np.stack([self.share[:, group].mean(axis=1) for group in groups], axis=1) * m,
+            weights=(self.share @ mixtures) * (self.weights.sum(axis=0) @ mixtures),
             lambd=np.array([(self.lambd[group] / self.m[group]).mean() for group in groups]) * m,
             column_weight=column_weight,
+            fold=fold.reshape(-1),
         )
         return mean, member_of
 
     def objective(self, rows: RowBlocks, columns: Columns, twin: LinearObjective | None = None) -> LinearObjective:
-        return LinearObjective(rows, columns, self.target, self.share, self.n_score_rows, twin)
+        return LinearObjective(rows, columns, self.target, self.share, self.fold, self.n_score_rows, twin)
 
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
@@ -106,7 +115,7 @@ class LinearProblems:
         """Each class's part of a problem's weight, (P, number of classes)."""
         K = self.n_score_rows
         codes = self.target[:, 0, 0] < 0 if K == 1 else self.target[:, 0]
-        return np.stack([self.share[codes == k].sum(axis=0) for k in range(max(K, 2))], axis=1)
+        return np.stack([self.share[codes == k].sum(axis=0) for k in range(max(K, 2))], axis=1)[self.fold]
 
     def start(self, columns: Columns) -> Floats:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""

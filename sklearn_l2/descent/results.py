@@ -114,4 +114,4 @@ def _all_right(objective: LinearObjective) -> Mask:
     else:
         own = np.take_along_axis(objective.scores, objective.target[..., None], axis=2)
         right = (objective.scores < own).sum(axis=2) == objective.n_score_rows - 1
-    return (right | (objective.share == 0)).all(axis=0)
+    return (right | (objective.share_of(slice(None)) == 0)).all(axis=0)

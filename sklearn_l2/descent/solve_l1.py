@@ -103,7 +103,7 @@ def dual_gap(objective: LinearObjective, penalty: L1, theta: Floats, *, free_bia
     ratio = np.divide(np.abs(gradient), threshold, out=np.zeros_like(gradient), where=penalized)
     c = 1 / np.maximum(ratio.max(axis=(1, 2)), 1.0)
     slack = np.where(penalized, threshold * np.abs(theta) + c[:, None, None] * gradient * theta, 0.0)
-    divergence = np.einsum("np,np->p", objective.share, _divergence(objective, c))
+    divergence = np.einsum("np,np->p", objective.share_of(slice(None)), _divergence(objective, c))
     return J, excess + divergence + np.maximum(slack, 0.0).sum(axis=(1, 2))
 
 

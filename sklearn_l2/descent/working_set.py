@@ -40,8 +40,10 @@ class WorkingSet:
         keep_sparse = objective.rows.is_sparse and objective.rows.n_rows * len(columns) > _LARGEST_DENSE
         gather = _gather_sparse if keep_sparse else _gather_dense
         rows, relation = gather(objective, columns)
-        share = objective.share[:, problem : problem + 1]
-        self.objective = LinearObjective(rows, relation, objective.target, share, objective.n_score_rows)
+        fold = objective.fold[[problem]]
+        self.objective = LinearObjective(
+            rows, relation, objective.target, objective.share, fold, objective.n_score_rows
+        )
 
     def holds(self, columns: Indices) -> bool:
         """Whether all these columns are here."""
@@ -101,7 +103,7 @@ def _gram(objective: LinearObjective, coordinates: Indices) -> Floats:
         H += multiply(root.T, root)
 
     def add_softmax(at: slice, H: Floats) -> None:
-        p, share = objective.curvature[at, 0], np.sqrt(objective.share[at])
+        p, share = objective.curvature[at, 0], np.sqrt(objective.share_of(at))
         joint = M[at][:, column] * (p * share)[:, score]
         H -= multiply(joint.T, joint)
         for k, own in enumerate(of_class):
