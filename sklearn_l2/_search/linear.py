@@ -37,6 +37,7 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 _MATRICES_PER_PROBLEM = 12  # of n_rows float64 each, for every row of scores, while a batch is solved
+_ROWS_AT_A_TIME = 1000
 _LONG = 5 * 10**8  # multiplications in a pass over X for all problems; a descent of that size takes about 2 s
 _FEWEST = 64  # columns of scores in a piece of a long job; with fewer, reading X takes longer than arithmetic
 _WEAK = 100  # lambda/m up to which, times tol, J is as good as flat near its minimum
@@ -137,9 +138,11 @@ class _Batch:
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
             fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, certify=False)
             scores = _scores(rows, fit.W, fit.b)
+            plain = np.stack([part.plain_weights / part.plain_weights.sum() for part in parts], axis=1)
+            errors = _errors(rows, scores, self.codes, plain)[problems.fold, np.arange(len(problems.fold))]
         seconds = (time.perf_counter() - start) / len(problems.lambd)
         for i, part in enumerate(parts):
-            yield self._fits(lambdas, part, problems, fit, i * L, scores, seconds, train_rows)
+            yield self._fits(lambdas, part, problems, fit, i * L, scores, errors, seconds, train_rows)
 
     def _fits(
         self,
@@ -149,6 +152,7 @@ class _Batch:
         fit: LinearFit,
         first: int,
         scores: Floats,
+        errors: Floats,
         seconds: float,
         train_rows: bool,
     ) -> Fits | Unfitted:
@@ -164,7 +168,7 @@ class _Batch:
         scores = scores[:, mine].astype(self.X.dtype, copy=False)
         train = RowFigures.of_scores(scores[part.rows], self.codes[part.rows]) if train_rows else None
         test = self._test_figures(part, own, scores)
-        figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, test)
+        figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, errors[mine], test)
         return Fits(part.fold.number, lambdas, seconds, models, test, train, figures)
 
     def _certified(self, problems: LinearProblems, fit: LinearFit) -> tuple[Floats, Floats]:
@@ -188,20 +192,27 @@ class _Batch:
         return RowFigures.of_scores(scores, codes)
 
     def _figures(
-        self, part: _Part, problems: LinearProblems, mine: slice, fit: LinearFit, scores: Floats, test: RowFigures
+        self,
+        part: _Part,
+        problems: LinearProblems,
+        mine: slice,
+        fit: LinearFit,
+        scores: Floats,
+        train_error: Floats,
+        test: RowFigures,
     ) -> Figures:
         norm = np.linalg.norm(fit.W.reshape(len(fit.W), -1), axis=1)
-        weights = part.plain_weights / part.plain_weights.sum()
         if self.model.class_weight is None:
             squares = norm**2 + (problems.penalize_intercept and np.sum(fit.b**2, axis=1))
             J = np.array([losses[-1] for losses in fit.losses])
             train_loss = J - problems.lambd[mine] / (2 * problems.m[mine]) * squares
         else:
+            weights = part.plain_weights / part.plain_weights.sum()
             train_loss = weights @ RowFigures.of_scores(scores, self.codes).losses
         return Figures(
             norm=norm,
             train_loss=train_loss,
-            train_error=weights @ wrong_classes(scores, self.codes),
+            train_error=train_error,
             dev_loss=_mean(test.losses, part.fold.test_weight()),
             dev_error=_mean(test.wrong, part.fold.test_weight()),
         )
@@ -266,6 +277,17 @@ def _scores(rows: RowBlocks, W: Floats, b: Floats) -> Floats:
 
     rows.sum_blocks(times)
     return scores.reshape(-1, *b.shape)
+
+
+def _errors(rows: RowBlocks, scores: Floats, codes: Indices, weights: Floats) -> Floats:
+    """The weight of the rows whose class is wrong at scores (n, P, K), by each column of the weights (n, F): (F, P)."""
+
+    def add(part: slice, total: Floats) -> None:
+        for a in range(part.start, part.stop, _ROWS_AT_A_TIME):
+            some = slice(a, min(a + _ROWS_AT_A_TIME, part.stop))
+            total += multiply(weights[some].T, wrong_classes(scores[some], codes[some]).astype(float))
+
+    return rows.sum_rows(add, (weights.shape[1], scores.shape[1]))[0]
 
 
 def _for_last_step(fit: LinearFit, part: _Part) -> LinearFit:

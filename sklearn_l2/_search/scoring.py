@@ -34,8 +34,8 @@ class RowFigures:
         n_classes = max(scores.shape[2], 2)
         known = codes >= 0
         if scores.shape[2] == 1:
-            z = scores[:, :, 0]
-            probability = expit(np.where(codes[:, None] == 1, z, -z))
+            sign = np.where(codes == 1, 1, -1).astype(scores.dtype)
+            probability = expit(scores[:, :, 0] * sign[:, None])
         else:
             own = np.maximum(codes, 0)[:, None, None]
             probability = np.take_along_axis(softmax(scores, axis=2), own, axis=2)[:, :, 0]
@@ -52,9 +52,11 @@ class RowFigures:
 
 
 def clipped_log_losses(probability: Floats) -> Floats:
-    """-log of the probabilities of rows' own classes, clipped as in `sklearn.metrics.log_loss`."""
+    """-log of the probabilities of rows' own classes, clipped as in `sklearn.metrics.log_loss`; in place."""
     tiny = np.finfo(probability.dtype).eps
-    return -np.log(np.clip(probability, tiny, 1 - tiny))
+    losses = np.clip(probability, tiny, 1 - tiny, out=probability)
+    np.log(losses, out=losses)
+    return np.negative(losses, out=losses)
 
 
 def wrong_classes(scores: Floats, codes: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from .linear import LinearObjective
 from .loop import Penalty
-from .losses import spread
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -29,13 +28,6 @@ def dot(a: Floats, b: Floats) -> Floats:
 def per_problem(x: NDArray[Any]) -> NDArray[Any]:
     """A number for each problem (P,), shaped to go with parameters (P, K, D)."""
     return x[:, None, None]
-
-
-def largest_move(change: Floats) -> Floats:
-    """Per problem the largest change of a score against the row's others (two classes: against 0), from (n, P, K)."""
-    if change.shape[2] == 1:
-        return np.maximum(change.max(axis=0), -change.min(axis=0))[:, 0]
-    return spread(change).max(axis=0)
 
 
 def line_search(

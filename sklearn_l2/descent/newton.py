@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE, dot, largest_move, line_search, per_problem
+from .line_search import SMALL_MOVE, dot, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Preconditioner
@@ -168,15 +168,14 @@ class TruncatedNewton:
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
 
-        move = largest_move(change)
+        move, drift = self.objective.moves(change)
         small = move <= SMALL_MOVE
         length = line_search(self.objective, self.penalty, params, s, change, slope, small)
         params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self._stands_still(J)
-        # A step that changes scores by no more than `move` changes the curvature by a factor of exp(+-move).
-        left = _SAFETY * self.residual + move**2 * decrement
+        left = _SAFETY * self.residual + np.minimum(drift, move**2 * decrement)
         self.converged = (np.where(self.preconditioner.rough, decrement, left) <= self.tol) & small
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted

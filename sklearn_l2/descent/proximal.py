@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE, largest_move, line_search
+from .line_search import SMALL_MOVE, line_search
 from .linear import LinearObjective
 from .penalties import L1
 from .quadratic import ROUNDING, minimize_quadratic, size_change
@@ -86,7 +86,7 @@ class ProximalNewton:
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
-        small = largest_move(change) <= SMALL_MOVE
+        small = self.objective.moves(change)[0] <= SMALL_MOVE
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         # Where J no longer resolves the descent, a small move is known to go down and needs no test.
