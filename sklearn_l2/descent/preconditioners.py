@@ -33,6 +33,7 @@ _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _ROWS_AT_A_TIME = 1000
+_ELEMENTS_AT_A_TIME = 2**18
 _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
@@ -80,6 +81,8 @@ def choose_preconditioner(
         return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
     strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
     of_data, of_factor = (np.round(strength), np.round(strength, 2)) if shared else 2 * [np.arange(n_problems)]
+    if objective.rows.n_rows * size**2 <= _FEW_OPERATIONS and len(np.unique(of_data)) == n_problems:
+        return ExactHessian(objective)
     if size > _MANY_PARAMETERS:
         of_factor = of_data
     return SampledHessian(objective, _hessian if objective.is_binary else _softmax_hessian, of_data, of_factor)
@@ -133,6 +136,63 @@ class Diagonal:
         self.inverse = self.inverse[mask]
 
 
+class ExactHessian:
+    """Each problem's Hessian over all rows, where that costs less than the calls around it: built for every step."""
+
+    cost = 0.0
+    exact = True
+    rough = False
+    is_built = True
+
+    def __init__(self, objective: LinearObjective) -> None:
+        self.sample = objective.sample_columns(slice(None))
+        self.inverse_factor: Floats = np.empty(0)  # (P, K D, K D)
+
+    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        H = self._hessians(objective)
+        i = np.arange(H.shape[1])
+        H[:, i, i] += penalty.curvature(theta).reshape(len(theta), -1)
+        diagonal = H[:, i, i]
+        scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        H *= scale[:, :, None]
+        H *= scale[:, None, :]
+        H[:, i, i] = 1 + _JITTER * float(np.finfo(float).eps)
+        try:
+            inverse = np.linalg.inv(np.linalg.cholesky(H))
+        except np.linalg.LinAlgError:  # one of them has a flat direction
+            inverse = np.stack([_inverse_cholesky(each, np.zeros(len(i)))[0] for each in H])
+        self.inverse_factor = inverse * scale[:, None, :]
+
+    def _hessians(self, objective: LinearObjective) -> Floats:
+        n_problems, size = objective.n_problems, self.sample.shape[1] * objective.n_score_rows
+        H = np.empty((n_problems, size, size))
+        if not objective.is_binary:
+            for p in range(n_problems):
+                H[p] = _softmax_hessian(
+                    objective.rows, self.sample, objective.curvature[:, p], objective.share_of(slice(None), p)
+                )
+            return H
+        step = max(1, _ELEMENTS_AT_A_TIME // self.sample.size)
+        for some in (slice(a, a + step) for a in range(0, n_problems, step)):
+            weighted = self.sample.T * objective.curvature[:, some, 0].T[:, None, :]
+            np.matmul(weighted, self.sample, out=H[some])
+        return H
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        self.build(objective, penalty, theta)
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        return np.zeros(objective.n_problems, dtype=bool)
+
+    def solve(self, r: Floats, problems: Indices) -> Floats:
+        factor = self.inverse_factor[problems]
+        flat = np.matmul(factor, r.reshape(len(r), -1, 1))
+        return np.matmul(factor.transpose(0, 2, 1), flat).reshape(r.shape)
+
+    def keep(self, mask: Mask) -> None:
+        """Nothing: it is built anew for every step."""
+
+
 class SampledHessian:
     """Hessians of a fixed, evenly drawn sample of rows, as inverse Cholesky factors.
 
@@ -141,6 +201,7 @@ class SampledHessian:
     `of_factor` all of it.
     """
 
+    exact = False
     rough = False
 
     def __init__(
@@ -158,7 +219,6 @@ class SampledHessian:
         n_sample = n_sampled_rows(n_rows, size, objective.n_problems)
         if n_rows * size**2 <= _FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
-        self.exact = n_rows * size**2 <= _FEW_OPERATIONS and n_data == objective.n_problems
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
         self.sample = objective.sample_columns(self.indices).astype(dtype, copy=False)
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
@@ -248,7 +308,6 @@ class CarriedHessian(SampledHessian):
     def __init__(self, objective: LinearObjective) -> None:
         together = np.zeros(objective.n_problems, dtype=np.intp)
         super().__init__(objective, _softmax_hessian_of_curved_rows, together, together, dtype=np.float32)
-        self.exact = False
         self.cost = self.sample.shape[1] * objective.n_score_rows / _GEMM_SPEEDUP
         self.n_builds = np.zeros(objective.n_problems, dtype=np.intp)  # for each chain
         self.factor_of_chain = together

@@ -86,7 +86,7 @@ def _minimize(
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = problems.n_score_rows == 1 and tol >= _ROUNDED and pays_in_single_precision(problems, rows)
-    if preconditioner.exact or not isinstance(preconditioner, SampledHessian):
+    if not isinstance(preconditioner, SampledHessian):
         suits &= rows.is_sparse
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
@@ -147,7 +147,7 @@ def _coarse_optimum(
         optimum, preconditioner = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
         if optimum is None:
             return None, None
-        if isinstance(preconditioner, SampledHessian) and not preconditioner.exact:
+        if isinstance(preconditioner, SampledHessian):
             return (optimum[0][member_of], optimum[1][member_of]), preconditioner.select(member_of)
         return (optimum[0][member_of], optimum[1][member_of]), None
     n_sample = n_sampled_rows(rows.n_rows, n_parameters)
