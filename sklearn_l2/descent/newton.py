@@ -176,7 +176,10 @@ class TruncatedNewton:
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self._stands_still(J)
         left = _SAFETY * self.residual + np.minimum(drift, move**2 * decrement)
-        self.converged = (np.where(self.preconditioner.rough, decrement, left) <= self.tol) & small
+        # A rough preconditioner does not tell what a step leaves, and an exact one makes another step cheap.
+        if self.preconditioner.rough or self.preconditioner.exact:
+            left = decrement
+        self.converged = (left <= self.tol) & small
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted
         self.doubted = self.converged & self.preconditioner.outdated(self.objective)
@@ -194,7 +197,6 @@ class TruncatedNewton:
         """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""
         if self.preconditioner.exact:
             s = -self.preconditioner.solve(gradient, np.arange(len(params)))
-            self.residual = -_ENERGY_TOLERANCE * dot(gradient, s)
             return s, self.objective.compute_scores(s)
         system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
@@ -204,7 +206,7 @@ class TruncatedNewton:
             np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else 0.1 * self.tol,
-            speed=np.inf if self.preconditioner.rough else _SPEED,  # a rough one does not tell what a step leaves
+            speed=np.inf if self.preconditioner.rough else _SPEED,
         )
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
