@@ -1,0 +1,192 @@
+"""What a Newton step is known to leave of J, and what single precision may do to it."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from common import noisy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from sklearn_l2.descent.descents import objective_in_single_precision
+from sklearn_l2.descent.linear import Columns
+from sklearn_l2.descent.newton import conjugate_gradients
+from sklearn_l2.descent.preconditioners import ExactHessian
+from sklearn_l2.descent.problems import LinearProblems
+from sklearn_l2.descent.rows import RowBlocks
+
+each_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
+LAMBDS = np.array([0.1, 1.0, 10.0, 1.0])
+
+
+def start(X, y, *, in_single_precision=False):
+    """(objective, penalty, theta 0) of three lambdas on all rows and one on some."""
+    n_classes = y.max() + 1
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None] if n_classes == 2 else y[:, None],
+        n_score_rows=1 if n_classes == 2 else n_classes,
+        weights=np.column_stack([np.ones(len(y)), np.arange(len(y)) % 3]),
+        lambd=LAMBDS,
+        fold=np.array([0, 0, 0, 1]),
+    )
+    rows = RowBlocks(X, n_scores=len(LAMBDS) * problems.n_score_rows, divided=not sp.issparse(X))
+    columns = Columns.scaled(rows, intercept=True, centred=True)
+    twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
+    objective, penalty = problems.objective(rows, columns, twin), problems.penalty(columns)
+    return objective, penalty, problems.start(columns)
+
+
+def slope_at(objective, penalty, theta):
+    value, slope = objective.gradient(theta)
+    penalty.add_gradient(theta, slope)
+    return value + penalty.value(theta), slope
+
+
+def decrement(hessian, slope):
+    s = hessian.solve(slope, np.arange(len(slope)))
+    return (slope * s).sum(axis=(1, 2)) / 2, -s
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]), st.floats(0.01, 3), st.integers(1, 12))
+def test_the_rows_moves_bound_what_a_newton_step_leaves(seed, n_classes, size, n_columns):
+    X, y = noisy(60, n_columns, n_classes, seed=seed)
+    X *= size
+    objective, penalty, theta = start(X, y)
+    hessian = ExactHessian(objective)
+    for _ in range(6):
+        _, slope = slope_at(objective, penalty, theta)
+        hessian.build(objective, penalty, theta)
+        _, s = decrement(hessian, slope)
+        change = objective.compute_scores(s)
+        largest, bound = objective.moves(change)
+        pairs = change - change.min(axis=2, keepdims=True) if n_classes > 2 else np.abs(change)
+        assert_allclose(largest, pairs.max(axis=(0, 2)))
+        shorten = np.minimum(1, 0.5 / np.maximum(largest, 1e-300))  # the bound is for moves of up to 0.5
+        theta = theta + shorten[:, None, None] * s
+        _, slope = slope_at(objective, penalty, theta)
+        hessian.build(objective, penalty, theta)
+        left, _ = decrement(hessian, slope)
+        full = largest <= 0.5
+        assert (left[full] <= bound[full] + 1e-28).all()
+
+
+@each_number_of_classes
+def test_the_exact_hessian_solves_its_system(n_classes):
+    X, y = noisy(80, 5, n_classes)
+    objective, penalty, theta = start(X, y)
+    _, slope = slope_at(objective, penalty, theta)
+    hessian = ExactHessian(objective)
+    hessian.build(objective, penalty, theta)
+    s = hessian.solve(slope, np.arange(4))
+    product, _ = objective.hessian_product(s, np.arange(4))
+    assert_allclose(product + penalty.curvature(theta) * s, slope, atol=1e-12)
+    assert_allclose(hessian.solve(slope[[2, 0]], np.array([2, 0])), s[[2, 0]], rtol=1e-12)
+
+
+class System:
+    """A diagonal system with a preconditioner that is `factor` times too large, and 100 times more in a direction."""
+
+    def __init__(self, factor, far=1.0):
+        self.H = np.linspace(1, 2, 30)
+        self.M = self.H * factor
+        self.M[7] *= far
+
+    def product(self, direction, problems):
+        return self.H * direction
+
+    def precondition(self, r, problems):
+        return r / self.M
+
+    def advance(self, length, problems):
+        pass
+
+
+@pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("far", [1.0, 3.0])
+def test_the_energy_of_a_residual_is_not_underestimated(factor, far):
+    system = System(factor, far)
+    g = np.random.default_rng(0).standard_normal((2, 1, 30))
+    s, energy, longest, _ = conjugate_gradients(system, g, np.full(2, 0.01), max_steps=50, floor=1e-30)
+    residual = system.H * s + g
+    true = (residual**2 / system.H).sum(axis=(1, 2))
+    assert (energy >= true / 5).all()  # what the descent allows for
+    assert (energy <= 0.0101 * (system.H * s * s).sum(axis=(1, 2))).all()
+    assert (longest <= 1.01 * max(1, factor * far)).all()
+
+
+def test_a_preconditioner_that_is_far_too_large_somewhere_shows():
+    system = System(1.0, 1000.0)
+    g = np.zeros((1, 1, 30))
+    g[0, 0, [3, 7]] = 1.0
+    *_, longest, steps = conjugate_gradients(system, g, np.full(1, 1e-6), max_steps=50, floor=1e-30)
+    assert longest[0] > 100
+    assert steps[0] == 2
+
+
+# -- single precision ------------------------------------------------------------------------------------------------
+
+
+@each_number_of_classes
+@pytest.mark.parametrize("layout", [np.asarray, sp.csr_array])
+def test_single_precision_keeps_the_products_and_the_gradients_digits(layout, n_classes):
+    X, y = noisy(300, 6, n_classes)
+    X = np.where(np.abs(X) < 0.3, 0, X) * [1e-3, 1, 1e3, 1, 1, 1] + (0 if layout is sp.csr_array else 5)
+    exact, _, theta = start(layout(X), y)
+    rounded, *_ = start(layout(X), y, in_single_precision=True)
+    rng = np.random.default_rng(0)
+    theta = theta + 0.5 * rng.standard_normal(theta.shape)
+    value, slope = exact.gradient(theta)
+    near_value, near_slope = rounded.gradient(theta)
+    assert_allclose(near_value, value, rtol=1e-6)
+    assert_allclose(near_slope, slope, atol=1e-7)
+    direction = rng.standard_normal(theta.shape)
+    for problems in (np.arange(4), np.array([3, 1])):
+        product, change = exact.hessian_product(direction[problems], problems)
+        near_product, near_change = rounded.hessian_product(direction[problems], problems)
+        assert_allclose(near_product, product, atol=2e-6)
+        assert_allclose(near_change, change, atol=1e-4)
+    mask = np.array([True, False, True, False])
+    for objective in (exact, rounded):
+        objective.keep(mask)
+    assert_allclose(
+        rounded.hessian_product(direction[mask], np.arange(2))[0],
+        exact.hessian_product(direction[mask], np.arange(2))[0],
+        atol=2e-6,
+    )
+
+
+@each_number_of_classes
+def test_rounded_slopes_move_the_optimum_by_less_than_they_are_allowed_to(n_classes):
+    """(1/2) g^T H^-1 g of what rounding adds to the gradient is at most half the square of the relative rounding."""
+    X, y = noisy(2000, 20, n_classes)
+    X[:, 1] = X[:, 0] + 1e-5 * X[:, 1]  # nearly dependent
+    exact, penalty, theta = start(X, y)
+    rounded, *_ = start(X, y, in_single_precision=True)
+    theta = theta + 0.3 * np.random.default_rng(0).standard_normal(theta.shape)
+    _, slope = slope_at(exact, penalty, theta)
+    _, near_slope = slope_at(rounded, penalty, theta)
+    hessian = ExactHessian(exact)
+    hessian.build(exact, penalty, theta)
+    moved, _ = decrement(hessian, near_slope - slope)
+    eps = 8 * np.finfo(np.float32).eps  # of a slope: exponential, quotient, share and product, each rounded
+    assert (moved <= eps**2 / 2).all()
+    assert (moved > 0).all()
+
+
+def test_a_tiny_curvature_keeps_its_digits_in_single_precision():
+    """Softmax rows that are as good as certain of their class."""
+    X, y = noisy(200, 4, 3)
+    exact, _, theta = start(X, y)
+    rounded, *_ = start(X, y, in_single_precision=True)
+    theta = np.zeros_like(theta)
+    scores = np.full((200, 4, 3), -30.0)
+    scores[np.arange(200), :, y] = 0.0
+    for objective in (exact, rounded):
+        objective.set_scores(scores)
+        objective.gradient(theta)
+    direction = np.random.default_rng(0).standard_normal(theta.shape)
+    product, _ = exact.hessian_product(direction, np.arange(4))
+    near, _ = rounded.hessian_product(direction, np.arange(4))
+    assert np.abs(product).max() < 1e-12
+    assert_allclose(near, product, rtol=1e-3, atol=1e-5 * np.abs(product).max())
