@@ -46,7 +46,8 @@ def test_a_long_job_comes_in_pieces_from_large_to_small_lambdas(n_classes, piece
     n_scores = 1 if n_classes == 2 else 3
     monkeypatch.setattr(linear, "_FEWEST", 1)
     monkeypatch.setattr(linear, "_LONG", X.size * n_scores * 3 * 2)  # 3 folds of 2 lambdas at a time
-    assert_allclose(search.fit(X, y).cv_results_["mean_test_score"], whole, rtol=0, atol=1e-9)
+    # Either model may lie 1e-13 above the optimum in J, which moves a dev loss by more than that.
+    assert_allclose(search.fit(X, y).cv_results_["mean_test_score"], whole, rtol=0, atol=1e-8)
     assert pieces == [[1000], [10, 100], [1, 3], [0], [0], [0]]
 
 

@@ -48,9 +48,9 @@ def conjugate_gradients(
 
     Returns s (A, K, D), the energy r^T H^-1 r of its residual (A,), the longest step (A,) and the number of steps (A,).
     A step is longer than 1 where M is larger than H: the energy is estimated by r^T M^-1 r times the longest step, or
-    times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s, or to `speed` times its
-    square, 0.01 (10 per cent of the step) at most; below that only as long as it is above `floor`, and never below
-    `floor` / 100.
+    times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s (or of g^T M^-1 g, if that
+    is less), or to `speed` times its square, 0.01 (10 per cent of the step) at most; below that only as long as it is
+    above `floor`, and never below `floor` / 100.
     """
     s = np.zeros_like(gradient)
     energy, gained = np.zeros((2, len(s)))
@@ -59,7 +59,7 @@ def conjugate_gradients(
     active = np.arange(len(s))
     r = -gradient
     direction = system.precondition(r, active)
-    rz = dot(r, direction)
+    first = rz = dot(r, direction)
     running = rz > 0
     while True:
         if not running.all():
@@ -83,8 +83,9 @@ def conjugate_gradients(
         direction += z
         rz = rz_next
         energy[active] = left = rz * np.minimum(longest[active], _LONG)
-        target = np.minimum(tolerance[active], speed * gained[active]) * gained[active]
-        target = np.minimum(np.maximum(target, floor), _ENERGY_TOLERANCE * gained[active])
+        of_step = np.minimum(gained[active], first[active])
+        target = np.minimum(tolerance[active], speed * of_step) * of_step
+        target = np.minimum(np.maximum(target, floor), _ENERGY_TOLERANCE * of_step)
         running = usable & (left > np.maximum(target, floor / 100))
 
 
