@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from common import noisy
+from common import certified_gap, cost, noisy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent.descents import objective_in_single_precision
 from sklearn_l2.descent.linear import Columns
 from sklearn_l2.descent.newton import conjugate_gradients
 from sklearn_l2.descent.preconditioners import ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
+from sklearn_l2.descent.results import LinearFit, no_worse_than_zero
+from sklearn_l2.descent.row_space import RowSpaceHessian
 from sklearn_l2.descent.rows import RowBlocks
+from sklearn_l2.descent.solve import solve_newton
 
 each_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
 LAMBDS = np.array([0.1, 1.0, 10.0, 1.0])
@@ -190,3 +194,78 @@ def test_a_tiny_curvature_keeps_its_digits_in_single_precision():
     near, _ = rounded.hessian_product(direction, np.arange(4))
     assert np.abs(product).max() < 1e-12
     assert_allclose(near, product, rtol=1e-3, atol=1e-5 * np.abs(product).max())
+
+
+# -- other Hessians, other ends --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_row_space_hessian_solves_its_system(fit_intercept):
+    X, y = noisy(40, 40)
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None],
+        n_score_rows=1,
+        weights=np.column_stack([np.ones(40), np.arange(40) % 3]),
+        lambd=np.array([0.1, 1.0, 10.0]),
+        fit_intercept=fit_intercept,
+        fold=np.array([0, 0, 1]),
+    )
+    rows, columns = RowBlocks(X, n_scores=3), Columns.unscaled(40, intercept=fit_intercept)
+    objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
+    theta = 0.1 * np.random.default_rng(0).standard_normal((3, 1, 40 + fit_intercept))
+    _, slope = slope_at(objective, penalty, theta)
+    hessian = RowSpaceHessian(rows)
+    hessian.build(objective, penalty, theta)
+    for some in (np.arange(3), np.array([2, 0])):
+        s = np.zeros_like(slope)
+        s[some] = hessian.solve(slope[some], some)
+        product, _ = objective.hessian_product(s[some], some)
+        assert_allclose(product + penalty.curvature(theta)[some] * s[some], slope[some], atol=1e-11)
+
+
+@pytest.mark.parametrize("max_iter", [1, 2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("shape", [(120, 6), (3000, 30), (30, 60)])
+def test_a_batch_that_may_take_few_steps_says_so(max_iter, n_classes, shape):
+    X, y = noisy(*shape, n_classes)
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None] if n_classes == 2 else y[:, None],
+        n_score_rows=1 if n_classes == 2 else n_classes,
+        weights=np.ones((len(y), 1)),
+        lambd=np.logspace(-2, 2, 10),
+        fold=np.zeros(10, dtype=int),
+    )
+    with RowBlocks(X, n_scores=10 * problems.n_score_rows) as rows:
+        fit = solve_newton(problems, rows, tol=1e-12, max_iter=max_iter)
+    assert np.isfinite(fit.W).all()
+    assert (fit.n_iter <= max_iter).all()
+    assert (fit.converged <= (fit.dual_gap <= 1e-6)).all()
+
+
+def test_the_certificate_is_that_of_the_weights_as_they_are_rounded():
+    X, y = noisy(200, 5)
+    model = L2LogisticRegression(lambd=0.1).fit(X.astype(np.float32), y)
+    X = X.astype(np.float32).astype(float)
+    assert model.loss_curve_[-1] == pytest.approx(float(cost(model.coef_, model.intercept_, X, y, 0.1)), rel=1e-14)
+    assert model.dual_gap_ == pytest.approx(certified_gap(model, X, y, 0.1), rel=1e-3)
+
+
+def test_falling_back_to_zero_is_not_called_converged():
+    X, y = noisy(60, 3)
+    problems = LinearProblems((1.0 - 2.0 * y)[:, None, None], 1, np.ones((60, 1)), np.array([1.0]))
+    rows = RowBlocks(X)
+    columns = Columns.scaled(rows, intercept=True, centred=True)
+    worse = LinearFit(
+        np.full((1, 1, 3), 50.0),
+        np.zeros((1, 1)),
+        np.array([3]),
+        [[0.7, 9.0]],
+        *np.array([[True], [False]]),
+        np.array([0.0]),
+    )
+    fit = no_worse_than_zero(problems, rows, columns, worse)
+    assert not fit.converged[0]
+    assert not fit.W.any()
+    share = y.mean()
+    assert fit.losses[0][-1] == pytest.approx(-share * np.log(share) - (1 - share) * np.log(1 - share))
+    assert fit.dual_gap[0] > 0

@@ -86,7 +86,7 @@ def _minimize(
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = problems.n_score_rows == 1 and tol >= _ROUNDED and pays_in_single_precision(problems, rows)
-    if not isinstance(preconditioner, SampledHessian):
+    if not isinstance(preconditioner, SampledHessian) or max_iter == 1:
         suits &= rows.is_sparse
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
