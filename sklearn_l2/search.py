@@ -14,11 +14,19 @@ from sklearn.utils.validation import check_is_fitted, indexable
 
 from ._search.candidates import full_grid, group_candidates
 from ._search.choice import beyond_the_edge
-from ._search.folds import DevSet, Fold, cross_validation_folds, dev_fold, only_weights_for_the_last_step
+from ._search.dev_set import check_dev_set
+from ._search.folds import (
+    DevSet,
+    Fold,
+    cross_validation_folds,
+    dev_fold,
+    only_weights_for_the_last_step,
+    with_row_weights,
+)
 from ._search.run import Run, batch_fit
 from ._search.scoring import Scoring
 from ._search.table import LambdaTable, make_table
-from ._sklearn import _check_method_params, _fit_context, finish_outcomes, has_callbacks, scorers_by_name
+from ._sklearn import _check_method_params, _fit_context, _num_samples, finish_outcomes, has_callbacks, scorers_by_name
 
 
 class LambdaSearchCV(GridSearchCV):
@@ -180,7 +188,8 @@ class LambdaSearchCV(GridSearchCV):
         TypeError
             For a sequence of lambdas where the estimator has no parameter `lambd`.
         ValueError
-            For one where it has several, for half a dev set or one beside `cv`, and as GridSearchCV.
+            For one where it has several; for half a dev set, one beside `cv`, or one that no candidate could be scored
+            on; and as GridSearchCV.
         """
         dev = self._check_dev_set(X_val, y_val, sample_weight_val)
         grid = full_grid(self.estimator, self.param_grid)
@@ -193,7 +202,9 @@ class LambdaSearchCV(GridSearchCV):
 
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
-        params = _check_method_params(X, params)
+        if dev is not None:
+            check_dev_set(self.estimator, X, y, dev, groups, others)
+        params = with_row_weights(_check_method_params(X, params), _num_samples(X))
         routed = self._get_routed_params_for_fit(params)
         folds = self._folds(X, y, dev, routed)
         fit_params = routed.estimator.fit
@@ -277,6 +288,10 @@ class LambdaSearchCV(GridSearchCV):
             self.best_params_ = results["params"][self.best_index_]
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+                if run.folds[0].dev is not None and np.isnan(self.best_score_):
+                    raise ValueError(
+                        "No candidate could be scored on X_val and y_val; warnings and cv_results_ say more."
+                    )
             self._warn_at_the_edge(refit_metric)
         if not self.refit:
             return
@@ -307,9 +322,10 @@ class LambdaSearchCV(GridSearchCV):
             `lambd`, `C` (what scikit-learn's LogisticRegression calls it), `norm` (||W||), `train_loss`, `dev_loss`
             (mean log loss), `train_error`, `dev_error` and their standard errors `train_loss_se`, ... (over the folds,
             or over the rows of a single one), `decay_factor` and `verdict`: "overfitting", "just right" or
-            "underfitting". Losses and errors of candidates that were not batched are NaN. ``table.verdicts`` says for
-            each candidate how far its dev loss lies above the least one (`above_best`, `above_best_se`),
-            ``table.failures`` what its fit failed with, also where `fit` raised an error since all of them failed.
+            "underfitting"; then the other parameters in which candidates differ. Losses and errors of candidates that
+            were not batched are NaN. ``table.verdicts`` says for each candidate how far its dev loss lies above the
+            least one (`above_best`, `above_best_se`), ``table.failures`` what its fit failed with, also where `fit`
+            raised an error since all of them failed.
 
         Examples
         --------

@@ -6,8 +6,10 @@ from common import load, noisy
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.decomposition import PCA
+from sklearn.exceptions import DataConversionWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, L2MLPClassifier, lambda_path
 
@@ -55,8 +57,12 @@ def test_what_is_refused():
             lambda_path(estimator, X, y, [1])
     with pytest.raises(ValueError, match="numbers >= 0"):
         lambda_path(L2LogisticRegression(), X, y, [1, -1])
-    with pytest.raises(ValueError, match="infinity"):
-        lambda_path(L2LogisticRegression(), X, y, [np.inf])
+    for wrong in ([np.inf], [np.nan], []):
+        with pytest.raises(ValueError, match="lambds must be one or more finite numbers >= 0"):
+            lambda_path(L2LogisticRegression(), X, y, wrong)
+    for wrong in (1.0, np.array(1.0), (i for i in [1]), {1}, "1", ["1"], [True], [[1]]):
+        with pytest.raises(TypeError, match="lambds must be a sequence of numbers"):
+            lambda_path(L2LogisticRegression(), X, y, wrong)
     X[3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         lambda_path(L2LogisticRegression(), X, y, [1])
@@ -69,3 +75,21 @@ def test_the_order_does_not_matter():
     lambds = np.array([3.0, 0.5, 20.0])
     forth, back = (lambda_path(L2LogisticRegression(), X, y, each) for each in (lambds, lambds[::-1]))
     assert_array_equal(forth[1], back[1][::-1])
+
+
+@pytest.mark.parametrize("steps", [[], [StandardScaler()], [PCA(2)]], ids=repr)
+def test_what_a_fit_refuses_is_refused(steps):
+    X, y = noisy(60, 3)
+
+    def path(X, y, **params):
+        model = L2LogisticRegression(**params)
+        return lambda_path(make_pipeline(*steps, model) if steps else model, X, y, [1])
+
+    with pytest.raises(InvalidParameterError, match="'max_iter' parameter of L2LogisticRegression"):
+        path(X, y, max_iter=0)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        path(X, None)
+    with pytest.raises(ValueError, match=r"0 sample|no rows"):
+        path(X[:0], y[:0])
+    with pytest.warns(DataConversionWarning):
+        assert_array_equal(path(X, y[:, None])[1], path(X, y)[1])

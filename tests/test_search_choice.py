@@ -13,8 +13,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, L2MLPClassifier, LambdaSearchCV, one_standard_error
+from sklearn_l2._search.choice import beyond_the_edge
 from sklearn_l2._search.verdicts import standard_error, verdicts
 
 LAMBDS = [0.01, 0.1, 1, 3, 10, 30, 100]
@@ -83,6 +85,13 @@ def test_one_of_several_metrics():
     search.fit(X, y)
     alone = LambdaSearchCV(L2LogisticRegression(), LAMBDS, scoring="neg_log_loss", refit=one_standard_error).fit(X, y)
     assert search.best_index_ == alone.best_index_
+
+
+def test_the_metric_of_several_must_be_named():
+    X, y = noisy(90, 4)
+    search = LambdaSearchCV(L2LogisticRegression(), [1, 10], scoring=["accuracy", "f1"], refit=one_standard_error)
+    with pytest.raises(ValueError, match=r"only 'accuracy', 'f1'\. .*partial\(one_standard_error, metric='accuracy'"):
+        search.fit(X, y)
 
 
 def one_log_loss(cv_results):
@@ -163,6 +172,28 @@ def test_no_word_where_zero_is_best_or_all_are_as_good():
     LambdaSearchCV(L2LogisticRegression(), [1, 2, 3], scoring=lambda model, X, y: 1.0).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("lambds", "scores", "advice"),
+    [
+        ([1, 10], [-2, -1], "largest of the grid; a better one may lie beyond. Try 100."),
+        ([0, 3], [-2, -1], "largest of the grid; a better one may lie beyond. Try 30."),
+        ([1, 10], [-1, -2], "smallest of the grid; a better one may lie below. Try 0.1."),
+        ([1e308, 1e-308], [-1, -2], "largest of the grid; a better one may lie beyond."),
+        ([1e308, 1e-308], [-2, -1], "smallest of the grid; a better one may lie below."),
+        ([1e-150, 1], [-1, -2], "smallest of the grid; a better one may lie below."),
+        ([1, 10], [np.nan, -1], "largest of the grid; a better one may lie beyond."),
+    ],
+)
+def test_the_value_to_try_next(lambds, scores, advice):
+    found = results([{"lambd": lambd} for lambd in lambds], np.reshape(scores, (2, 1)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = beyond_the_edge(found, int(np.nanargmax(scores)), "score", by_score=True)
+    assert said.endswith(advice)
+    nothing = results(found["params"], np.full((2, 1), np.nan))
+    assert beyond_the_edge(nothing, 0, "score", by_score=True) is None
+
+
 # The table
 
 
@@ -221,6 +252,8 @@ def test_the_table_of_a_dev_set():
         losses.append(-np.log(model.predict_proba(X[200:])[np.arange(100), y[200:]]))
         assert_allclose(table["dev_loss"][k], np.average(losses[-1], weights=weights[200:]), rtol=1e-6)
         assert_allclose(table["dev_loss_se"][k], standard_error(losses[-1], weights[200:]), rtol=1e-4)
+        wrong = model.predict(X[200:]) != y[200:]
+        assert_allclose(table["dev_error_se"][k], standard_error(wrong, weights[200:]), rtol=1e-12)
         train = model.score(X[:200], y[:200], sample_weight=weights[:200])
         assert_allclose(table["train_error"][k], 1 - train, rtol=0, atol=1e-12)
     expected = [verdict.text for verdict in verdicts(LAMBDS, losses, weights[200:])]
@@ -248,6 +281,12 @@ def test_verdicts_compare_in_pairs():
     assert verdicts([1, 2], [None, None]) == [None, None]
     (first, second) = verdicts([1, 2], [folds, None])
     assert (first.text, second) == ("just right", None)
+
+
+def test_of_equal_losses_the_largest_lambda_is_the_best():
+    """One fold has no standard error, so that a single lambda is just right."""
+    texts = [each.text for each in verdicts([1, 100, 10], [np.ones(1)] * 3)]
+    assert texts == ["overfitting", "just right", "overfitting"]
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=8), st.integers(2, 5))
@@ -303,3 +342,35 @@ def test_the_table_prints_and_becomes_a_data_frame():
     assert isinstance(frame, pandas.DataFrame)
     assert frame.shape == (7, 13)
     assert frame["verdict"].tolist() == table["verdict"].tolist()
+
+
+@edges_aside
+def test_the_table_names_the_other_parameters_that_vary():
+    pandas = pytest.importorskip("pandas")
+    X, y = noisy(90, 4)
+    grid = {"lambd": [1, 10], "class_weight": [None, {0: 2.0}], "max_iter": [500]}
+    table = LambdaSearchCV(L2LogisticRegression(), grid, cv=3).fit(X, y).lambda_table()
+    assert table["class_weight"].tolist() == [None, None, {0: 2.0}, {0: 2.0}]
+    assert [line.strip().split("  ")[0] for line in repr(table).splitlines()] == [
+        *("class_weight", "None", "None", "{0: 2.0}", "{0: 2.0}")
+    ]
+    assert isinstance(table.to_frame(), pandas.DataFrame)
+    assert "max_iter" not in table.columns
+    pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
+    grids = [{"l2logisticregression__lambd": [1, 10]}, {"l2logisticregression": [SVC()], "standardscaler": [None]}]
+    table = LambdaSearchCV(pipeline, grids, cv=3).fit(X, y).lambda_table()
+    assert [str(each) for each in table["l2logisticregression"]] == ["None", "None", "SVC()"]
+    table = LambdaSearchCV(SVC(), {"C": [1, 2]}, cv=3).fit(X, y).lambda_table()
+    assert table["param_C"].tolist() == [1, 2]
+    assert np.isnan(table["C"]).all()
+
+
+@edges_aside
+@pytest.mark.parametrize("penalize_intercept", [False, True])
+def test_the_loss_of_the_training_rows_is_without_the_penalty(penalize_intercept):
+    X, y = noisy(90, 4)
+    model = L2LogisticRegression(penalize_intercept=penalize_intercept, tol=1e-15)
+    table = LambdaSearchCV(model, [1, 100]).fit(X + 1, y, X_val=X, y_val=y).lambda_table()
+    for k, lambd in enumerate([1, 100]):
+        fitted = model.set_params(lambd=lambd).fit(X + 1, y)
+        assert_allclose(table["train_loss"][k], log_loss(y, fitted.predict_proba(X + 1)), rtol=1e-9)

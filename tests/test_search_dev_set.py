@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import accuracy_score, get_scorer, log_loss
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, L2MLPClassifier, LambdaSearchCV
@@ -97,6 +97,16 @@ def test_a_network_follows_the_transformed_dev_set():
     assert search.best_estimator_[-1].validation_loss_curve_ == alone.validation_loss_curve_
 
 
+@pytest.mark.parametrize("scalers", [(StandardScaler(), MinMaxScaler()), (MinMaxScaler(), StandardScaler())], ids=repr)
+def test_a_chain_of_scalers_is_that_of_the_model(scalers):
+    X, y, X_val, y_val = train_and_dev()
+    pipeline = make_pipeline(*scalers, L2LogisticRegression(tol=1e-15))
+    search = LambdaSearchCV(pipeline, LAMBDS, scoring="neg_log_loss").fit(X, y, X_val=X_val, y_val=y_val)
+    assert_allclose(search.score(X_val, y_val), search.best_score_, rtol=0, atol=1e-12)
+    alone = clone(pipeline).set_params(**search.best_params_).fit(X, y)
+    assert_allclose(-log_loss(y_val, alone.predict_proba(X_val)), search.best_score_, rtol=0, atol=1e-6)
+
+
 def test_other_candidates_and_no_refit():
     X, y, X_val, y_val = train_and_dev("wine")
     pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
@@ -179,8 +189,10 @@ def test_bad_rows_in_the_dev_set_fail_the_scores():
     X, y, X_val, y_val = train_and_dev()
     X_val = X_val.copy()
     X_val[0] = np.nan
-    for estimator in (ESTIMATORS["bare"], ESTIMATORS["projected"]):
-        search = LambdaSearchCV(estimator, LAMBDS).fit(X, y, X_val=X_val, y_val=y_val)
+    for estimator in (ESTIMATORS["projected"], SVC()):
+        search = LambdaSearchCV(estimator, {"C": [1, 2]} if isinstance(estimator, SVC) else LAMBDS)
+        with pytest.raises(ValueError, match="No candidate could be scored on X_val"):
+            search.fit(X, y, X_val=X_val, y_val=y_val)
         assert np.isnan(search.cv_results_["mean_test_score"]).all()
         with pytest.raises(ValueError, match="NaN"):
             search.set_params(error_score="raise").fit(X, y, X_val=X_val, y_val=y_val)

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -346,6 +347,24 @@ def test_ctrl_c_stops_networks_in_the_middle_of_their_training():
     with pytest.raises(KeyboardInterrupt):
         LambdaSearchCV(estimator, LAMBDS, cv=2).fit(X, y)
     timer.join()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one's own process there")
+@pytest.mark.parametrize("make", [L2MLPClassifier, MLPClassifier])
+def test_ctrl_c_stops_networks_that_are_fitted_one_by_one(make):
+    X, y = standardized("digits")
+    estimator = make((100,), n_iter_no_change=10**7)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+
+    def scorer(model, X, y):
+        timer.start()  # once the first candidate is finished
+        return 1.0
+
+    search = LambdaSearchCV(estimator, {"max_iter": [2, 10**6]}, scoring=scorer)
+    with pytest.raises(KeyboardInterrupt), pytest.warns(ConvergenceWarning):
+        search.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    timer.join()
+    assert search.cv_results_["params"] == [{"max_iter": 2}]
 
 
 def test_the_table_tells_of_the_networks():

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, LambdaSearchCV
+from sklearn_l2._search.spread import spread_alike
 
 pytestmark = pytest.mark.filterwarnings("ignore:The best lambd")
 
@@ -129,3 +130,12 @@ def test_values_out_of_all_proportion_in_held_out_rows_do_not_change_the_weights
     assert ours.keys() == theirs.keys()
     for key, coef in theirs.items():
         assert_allclose(ours[key], coef, rtol=0, atol=1e-6 * np.abs(coef).max())
+
+
+@pytest.mark.parametrize(("far", "expected"), [(1e5, True), (1e7, False)])  # a spread of a tenth of it
+def test_folds_share_a_scale_up_to_a_ratio_of_spreads(far, expected):
+    X = np.random.default_rng(0).standard_normal((100, 2))
+    X[0, 1] = far
+    weights = np.ones((100, 1))
+    weights[0] = 0
+    assert spread_alike(X, weights).tolist() == [expected]

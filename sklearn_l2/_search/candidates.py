@@ -15,15 +15,28 @@ from sklearn.pipeline import Pipeline
 
 def full_grid(estimator: Any, param_grid: Any) -> Any:
     """`param_grid` as GridSearchCV takes it: of a sequence of lambdas a grid over the estimator's one `lambd`."""
-    if isinstance(param_grid, Mapping) or any(isinstance(grid, Mapping) for grid in param_grid):
+    if isinstance(estimator, type):
+        raise TypeError(f"estimator is the class {estimator.__name__}; give an instance: {estimator.__name__}().")
+    if isinstance(param_grid, Mapping):
+        return param_grid
+    if isinstance(param_grid, np.ndarray) and param_grid.ndim != 1:
+        raise TypeError(
+            f"param_grid must have one axis, as [0.1, 1, 10] has; got an array of shape {param_grid.shape}."
+        )
+    if any(isinstance(grid, Mapping) for grid in param_grid):
         return param_grid
     lambds = list(param_grid)
-    wrong = [lambd for lambd in lambds if not isinstance(lambd, Real) or isinstance(lambd, bool)]
+    wrong = [lambd for lambd in lambds if not is_number(lambd)]
     if wrong:
         raise TypeError(
             f"param_grid must be a dict, a list of dicts or a sequence of lambdas, which are numbers; got {wrong[0]!r}."
         )
     return {lambd_parameter(estimator): lambds}
+
+
+def is_number(lambd: Any) -> bool:
+    """Whether it can be a lambda; a boolean cannot."""
+    return isinstance(lambd, Real) and not isinstance(lambd, bool)
 
 
 def lambd_parameter(estimator: Any) -> str:
@@ -109,4 +122,4 @@ def _group(
 
 def _is_usable(lambd: Any) -> bool:
     """Whether a fit with it would not be refused."""
-    return isinstance(lambd, Real) and not isinstance(lambd, bool) and 0 <= float(lambd) < np.inf
+    return is_number(lambd) and 0 <= float(lambd) < np.inf

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.intp]
 
+_SENSIBLE = 1e-15, 1e15  # lambdas to propose
+
 
 def one_standard_error(cv_results: Mapping[str, Any], *, metric: str = "score") -> int:
     r"""Choose the largest `lambd` whose mean score lies within one standard error of the best.
@@ -38,8 +40,8 @@ def one_standard_error(cv_results: Mapping[str, Any], *, metric: str = "score") 
     Raises
     ------
     ValueError
-        If no candidate has a score, the candidates differ in no parameter `lambd` or in several, or the standard error
-        of a single split is not known.
+        If there is no such metric, no candidate has a score, the candidates differ in no parameter `lambd` or in
+        several, or the standard error of a single split is not known.
 
     References
     ----------
@@ -58,6 +60,12 @@ def one_standard_error(cv_results: Mapping[str, Any], *, metric: str = "score") 
     >>> search.fit(X, y).best_params_
     {'l2logisticregression__lambd': 3}
     """
+    if f"mean_test_{metric}" not in cv_results:
+        known = [key.removeprefix("mean_test_") for key in cv_results if key.startswith("mean_test_")]
+        raise ValueError(
+            f"There is no metric {metric!r} to choose by, only {', '.join(map(repr, known))}. "
+            f"Name one: functools.partial(one_standard_error, metric={known[0]!r})."
+        )
     means = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
     if np.isnan(means).all():
         raise ValueError("No candidate has a score to choose by: all of them failed.")
@@ -96,7 +104,7 @@ def lambd_axis(params: Sequence[Mapping[str, Any]], index: int) -> tuple[Indices
         i
         for i, candidate in enumerate(params)
         if candidate.keys() == chosen.keys()
-        and all(_is_equal(candidate[key], chosen[key]) for key in chosen if key != name)
+        and all(is_equal(candidate[key], chosen[key]) for key in chosen if key != name)
     ]
     return np.array(axis, dtype=np.intp), np.array([_number(params[i][name]) for i in axis])
 
@@ -105,7 +113,8 @@ def _number(lambd: Any) -> float:
     return float(lambd) if isinstance(lambd, Real) else np.nan
 
 
-def _is_equal(a: Any, b: Any) -> bool:
+def is_equal(a: Any, b: Any) -> bool:
+    """Whether two values of a parameter are, as far as they can be compared."""
     if a is b:
         return True
     try:
@@ -117,7 +126,8 @@ def _is_equal(a: Any, b: Any) -> bool:
 def beyond_the_edge(cv_results: Mapping[str, Any], index: int, metric: str, *, by_score: bool) -> str | None:
     """Where candidate `index` has the largest or smallest lambd: what to say about it, and the next value to try.
 
-    Nothing where the choice was made `by_score` and another lambd scores as well, or where the smallest is 0.
+    Nothing where no candidate has a score, where the choice was made `by_score` and another lambd scores as well, or
+    where the smallest is 0.
     """
     axis, lambds = lambd_axis(cv_results["params"], index)
     distinct = np.unique(lambds[~np.isnan(lambds)])
@@ -125,16 +135,21 @@ def beyond_the_edge(cv_results: Mapping[str, Any], index: int, metric: str, *, b
         return None
     (lambd,) = lambds[axis == index]
     means = np.asarray(cv_results[f"mean_test_{metric}"])
+    if np.isnan(means[index]):
+        return None
     if by_score and (means[axis[lambds != lambd]] >= means[index]).any():
         return None
     if lambd == distinct[-1]:
-        step = lambd / distinct[-2] if distinct[-2] > 0 else 10.0
-        return (
-            f"The best lambd={lambd:g} is the largest of the grid; a better one may lie beyond. Try {lambd * step:g}."
-        )
-    if lambd == distinct[0] > 0:
-        step = distinct[1] / lambd
-        return (
-            f"The best lambd={lambd:g} is the smallest of the grid; a better one may lie below. Try {lambd / step:g}."
-        )
-    return None
+        where, neighbour = "largest of the grid; a better one may lie beyond.", distinct[-2]
+    elif lambd == distinct[0] > 0:
+        where, neighbour = "smallest of the grid; a better one may lie below.", distinct[1]
+    else:
+        return None
+    has_score = not np.isnan(means[axis[lambds == neighbour]]).all()
+    return f"The best lambd={lambd:g} is the {where}" + (_advice(float(lambd), float(neighbour)) if has_score else "")
+
+
+def _advice(lambd: float, neighbour: float) -> str:
+    """One step of the grid further, where that is a sensible value."""
+    further = lambd * (lambd / neighbour) if neighbour > 0 else 10 * lambd
+    return f" Try {further:g}." if _SENSIBLE[0] <= further <= _SENSIBLE[1] else ""

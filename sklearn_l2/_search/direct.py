@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from traceback import format_exc
 from types import MappingProxyType
@@ -15,6 +18,8 @@ from ..mlp import L2MLPClassifier
 from .candidates import last_step
 from .folds import Fold, join, prepare
 from .scoring import Scoring
+
+_INTERRUPTED = r"Training (was )?interrupted"  # what our networks and scikit-learn's warn of
 
 Outcome = dict[str, Any]  # of a candidate on a fold, with the keys that scikit-learn aggregates
 
@@ -67,7 +72,8 @@ def fit_and_score(estimator: Any, params: dict[str, Any], fold: Fold, scoring: S
     fold = fold.seen_by(estimator)
     start = time.perf_counter()
     try:
-        model = _fit(estimator, fold)
+        with _stopped_by_ctrl_c():
+            model = _fit(estimator, fold)
     except Exception:
         if scoring.error_score == "raise":
             raise
@@ -75,6 +81,19 @@ def fit_and_score(estimator: Any, params: dict[str, Any], fold: Fold, scoring: S
         return Direct(outcome(scoring, failed, failed, fit_time=seconds, score_time=0.0, error=format_exc()))
     (result,) = score_models([(model, time.perf_counter() - start)], fold, scoring)
     return Direct(result, None if fold.dev is None else model)
+
+
+@contextmanager
+def _stopped_by_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt where a network takes it for the end of its training, and says so in a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", _INTERRUPTED)
+        try:
+            yield
+        except Warning as warning:
+            if re.match(_INTERRUPTED, str(warning)):
+                raise KeyboardInterrupt from warning
+            raise
 
 
 def _fit(estimator: Any, fold: Fold) -> Any:

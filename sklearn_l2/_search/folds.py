@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Fold:
         """Weights of the rows to score on, where the fit has row weights or the dev set has its own."""
         if self.dev is not None:
             return self.dev.sample_weight
-        weights = [value for name, value in self.fit_params.items() if name.split("__")[-1] == "sample_weight"]
+        weights = [value for name, value in self.fit_params.items() if is_row_weight(name)]
         return None if not weights or weights[0] is None else np.asarray(weights[0])[self.test]
 
     def _rows(self, indices: Any, params: dict[str, Any]) -> Rows:
@@ -92,6 +93,25 @@ class Fold:
             return Rows(self.X, self.y, params)
         X, y = _safe_split(self.estimator, self.X, self.y, indices, self.train)
         return Rows(X, y, _check_method_params(self.X, params, indices))
+
+
+def is_row_weight(name: str) -> bool:
+    """Whether a fit's parameter of that name weights its rows."""
+    return name.split("__")[-1] == "sample_weight"
+
+
+def with_row_weights(params: dict[str, Any], n_rows: int) -> dict[str, Any]:
+    """A fit's parameters with a weight for each row, of a number too; a ValueError where there are more or fewer.
+
+    On a fold, a fit could take such weights for those of its own rows.
+    """
+    checked = dict(params)
+    for name, value in params.items():
+        if is_row_weight(name) and value is not None:
+            checked[name] = np.full(n_rows, value) if isinstance(value, Real) else value
+            if np.shape(checked[name]) != (n_rows,):
+                raise ValueError(f"{name}.shape == {np.shape(value)}, expected {(n_rows,)}!")
+    return checked
 
 
 def cross_validation_folds(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.utils import check_array
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import indexable
 
 from .._sklearn import _safe_indexing
-from .candidates import Group, last_step
+from .candidates import Group, is_number, last_step
 from .fits import Unfitted
 from .folds import DevSet, dev_fold
 from .run import batch_fit
@@ -20,7 +20,7 @@ from .run import batch_fit
 Floats = NDArray[np.floating]
 
 
-def lambda_path(estimator: Any, X: Any, y: ArrayLike, lambds: Sequence[float]) -> tuple[Floats, Floats, Floats, Floats]:
+def lambda_path(estimator: Any, X: Any, y: Any, lambds: Sequence[float]) -> tuple[Floats, Floats, Floats, Floats]:
     """Fit a logistic regression for every lambda on the same data, all in one batch.
 
     Parameters
@@ -48,9 +48,9 @@ def lambda_path(estimator: Any, X: Any, y: ArrayLike, lambds: Sequence[float]) -
     Raises
     ------
     TypeError
-        For any other estimator.
+        For any other estimator, and for lambdas that are no sequence of numbers.
     ValueError
-        For a negative or infinite lambda, and what the estimator's `fit` refuses.
+        For no lambda, a negative or an infinite one, and what the estimator's `fit` refuses.
 
     Examples
     --------
@@ -72,10 +72,16 @@ def lambda_path(estimator: Any, X: Any, y: ArrayLike, lambds: Sequence[float]) -
             f"lambda_path needs an L2LogisticRegression(solver='auto') or an L1LogisticRegression, bare or at the end "
             f"of a Pipeline; got {estimator!r}."
         )
-    strengths: NDArray[np.float64] = check_array(lambds, ensure_2d=False, dtype=np.float64, input_name="lambds")
-    if strengths.ndim != 1 or (strengths < 0).any():
-        raise ValueError(f"lambds must be a sequence of numbers >= 0; got {strengths.tolist()}.")
-    X, y = indexable(X, y)
+    strengths = _strengths(lambds)
+    model = clone(last_step(estimator)).set_params(lambd=1.0)
+    model._validate_params()
+    if y is None:
+        raise ValueError(f"This {type(model).__name__} estimator requires y to be passed, but the target y is None.")
+    X, y = indexable(X, column_or_1d(y, warn=True))
+    if last_step(estimator) is estimator:
+        model._check_X_y(X, y)
+    elif not len(y):
+        raise ValueError("X and y have no rows; a fit needs one of each class at least.")
     distinct, place = np.unique(strengths, return_inverse=True)
     group = Group(clone(estimator), np.arange(len(strengths)), distinct, place)
     nothing_to_score = DevSet(_safe_indexing(X, [0]), _safe_indexing(y, [0]), None, {})
@@ -91,3 +97,16 @@ def lambda_path(estimator: Any, X: Any, y: ArrayLike, lambds: Sequence[float]) -
         np.stack([model.intercept_ for model in path]),
         np.array([getattr(model, "dual_gap_", np.inf) for model in path]),
     )
+
+
+def _strengths(lambds: Any) -> NDArray[np.float64]:
+    given = lambds.tolist() if isinstance(lambds, np.ndarray) else lambds
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
+        raise TypeError(f"lambds must be a sequence of numbers, such as [0.1, 1, 10]; got {lambds!r}.")
+    wrong = [lambd for lambd in given if not is_number(lambd)]
+    if wrong:
+        raise TypeError(f"lambds must be a sequence of numbers; got {wrong[0]!r} in it.")
+    strengths = np.array([float(lambd) for lambd in given])
+    if not len(strengths) or not ((strengths >= 0) & (strengths < np.inf)).all():
+        raise ValueError(f"lambds must be one or more finite numbers >= 0; got {strengths.tolist()}.")
+    return strengths

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import validate_data
 
 from .._linear import row_blocks
-from .._sklearn import _safe_indexing
+from .._sklearn import _check_sample_weight, _safe_indexing
 from .._training import training_weights
 from ..descent.problems import LinearProblems
 from ..descent.results import LinearFit, certified
@@ -119,7 +119,7 @@ class _Batch:
         """At a time: what working memory holds, and of a long job a piece, for Ctrl-C keeps the pieces finished."""
         bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
         fitting = int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem)
-        quick = max(_LONG // self.X.size, _FEWEST) // self.n_scores
+        quick = max(_LONG // max(self.X.size, 1), _FEWEST) // self.n_scores
         return max(1, min(fitting, quick))
 
     def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
@@ -137,7 +137,8 @@ class _Batch:
         )
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
             fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, certify=False)
-            scores = _scores(rows, fit.W, fit.b)
+            # Where scalers are undone, X itself may be too large for scores in single precision.
+            scores = _scores(rows, fit.W, fit.b, self.X.dtype if scale is None else np.float64)
             plain = np.stack([part.plain_weights / part.plain_weights.sum() for part in parts], axis=1)
             errors = _errors(rows, scores, self.codes, plain)[problems.fold, np.arange(len(problems.fold))]
         seconds = (time.perf_counter() - start) / len(problems.lambd)
@@ -187,9 +188,15 @@ class _Batch:
             X = validate_data(self.model, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         except Exception:
             return None
+        dtype = np.result_type(X, self.X)
+        computed = dtype if part.scale is None else np.float64
+        # In single precision the order of additions shows in the scores: then each by itself, as its model computes it.
+        step = 1 if computed == np.float32 else len(fit.W)
         with row_blocks(X, scores.shape[1] * scores.shape[2]) as rows:
-            scores = _scores(rows, fit.W, fit.b).astype(self.X.dtype, copy=False)
-        return RowFigures.of_scores(scores, codes)
+            each = [
+                _scores(rows, fit.W[i : i + step], fit.b[i : i + step], computed) for i in range(0, len(fit.W), step)
+            ]
+        return RowFigures.of_scores(np.concatenate(each, axis=1).astype(dtype, copy=False), codes)
 
     def _figures(
         self,
@@ -267,15 +274,18 @@ def _mean(values: NDArray[Any], weights: Any) -> Floats:
     return np.average(values, axis=0, weights=weights)
 
 
-def _scores(rows: RowBlocks, W: Floats, b: Floats) -> Floats:
-    """X W + b for W (P, K, d) and b (P, K): (n, P, K)."""
-    factor = np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T)
-    scores = np.empty((rows.n_rows, factor.shape[1]))
+def _scores(rows: RowBlocks, W: Floats, b: Floats, dtype: Any) -> Floats:
+    """X W + b for W (P, K, d) and b (P, K): (n, P, K), in the precision in which a model computes them."""
+    with np.errstate(over="ignore"):  # of weights that are refused afterwards
+        factor = np.ascontiguousarray(W.reshape(-1, W.shape[-1]).T, dtype=dtype)
+        bias = b.reshape(-1).astype(dtype)
+    scores = np.empty((rows.n_rows, factor.shape[1]), dtype=dtype)
 
     def times(block: Any, at: slice) -> None:
-        np.add(multiply(block, factor), b.reshape(-1), out=scores[at])
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.add(multiply(block, factor), bias, out=scores[at])
 
-    rows.sum_blocks(times)
+    rows.like(rows.X, factor.shape[1], dtype).sum_blocks(times)
     return scores.reshape(-1, *b.shape)
 
 
@@ -329,10 +339,10 @@ def _part_of_shared_rows(group: Group, model: L2LogisticRegression, X: Any, code
     if not np.bincount(own_codes, minlength=len(model.classes_)).all():
         return None
     given = last_step_params(group.estimator, fold.fit_params).get("sample_weight")
-    given = None if given is None else np.asarray(given)[train]
     transformers = unfitted_transformers(group.estimator)
     scale = shift = None
     try:
+        given = None if given is None else _check_sample_weight(given, X)[train]
         s = training_weights(given, model.class_weight, own_codes, model.classes_, own_codes)
         if transformers is not None:
             rows = fold.training()

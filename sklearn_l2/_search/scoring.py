@@ -68,9 +68,15 @@ def wrong_classes(scores: Floats, codes: NDArray[np.intp]) -> NDArray[np.bool_]:
     return scores.argmax(axis=2) != codes[:, None]
 
 
+def one_column(y: Any) -> NDArray[Any]:
+    """y as an array, a column of it flat."""
+    y = np.asarray(y)
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+
+
 def class_codes(classes: NDArray[Any], y: Any) -> NDArray[np.intp]:
     """Each row's number in the sorted `classes`, -1 for a class that is not there."""
-    y = np.asarray(y)
+    y = one_column(y)
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     return np.where(classes[codes] == y, codes, -1)
 
@@ -120,7 +126,7 @@ class Scoring:
         if not self._metrics:
             return None
         codes = class_codes(model.classes_, rows.y)
-        wrong = model.predict(rows.X) != np.asarray(rows.y)
+        wrong = model.predict(rows.X) != one_column(rows.y)
         losses = np.full(len(codes), np.nan)
         if "neg_log_loss" in self._metrics.values():
             losses = clipped_log_losses(model.predict_proba(rows.X)[np.arange(len(codes)), codes])

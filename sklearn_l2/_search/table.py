@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .choice import lambd_axis
+from .choice import is_equal, lambd_axis
 from .verdicts import Verdict, standard_error, verdicts
 
 Floats = NDArray[np.floating]
@@ -46,7 +46,8 @@ class LambdaTable:
       folds, and their standard errors `train_loss_se`, ...; with one fold those of the dev set are over its rows;
     - `decay_factor` = 1 - alpha lambda/m, where training had a learning rate alpha;
     - `verdict`: "just right" where the dev loss exceeds the least one by no more than the standard error of the
-      difference, fold by fold (or row by row), else "overfitting" below the best lambda and "underfitting" above it.
+      difference, fold by fold (or row by row), else "overfitting" below the best lambda and "underfitting" above it;
+    - under the names of the grid, the other parameters in which candidates differ.
 
     NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
     pandas DataFrame, and printing shows the means.
@@ -73,16 +74,18 @@ class LambdaTable:
         return pandas.DataFrame(self.columns)
 
     def __repr__(self) -> str:
-        shown = [name for name in _HEADERS if name != "decay_factor" or not np.isnan(self[name]).all()]
-        cells = [[_HEADERS[name], *(self._cell(name, i) for i in range(len(self)))] for name in shown]
+        figures = [name for name in _HEADERS if name != "decay_factor" or not np.isnan(self[name]).all()]
+        known = {*_HEADERS, *(f"{name}_se" for name in _WITH_ERRORS)}
+        shown = [*(name for name in self.columns if name not in known), *figures]
+        cells = [[_HEADERS.get(name, name), *(self._cell(name, i) for i in range(len(self)))] for name in shown]
         widths = [max(len(cell) for cell in column) for column in cells]
         lines = zip(*cells, strict=True)
         return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
 
     def _cell(self, name: str, i: int) -> str:
         value = self[name][i]
-        if name == "verdict":
-            return str(value)
+        if name == "verdict" or name not in _HEADERS:
+            return " ".join(str(value).split())
         text = f"{value:.4g}"
         error = self.columns.get(f"{name}_se")
         return text if error is None or np.isnan(error[i]) else f"{text} ± {error[i]:.2g}"
@@ -95,6 +98,7 @@ def make_table(
 
     `dev_weight` are the row weights of a single fold.
     """
+    varying = _varying(params)
     columns: dict[str, Any] = {"lambd": np.array([_lambd(candidate) for candidate in params])}
     with np.errstate(divide="ignore"):
         columns["C"] = 1 / columns["lambd"]
@@ -111,7 +115,20 @@ def make_table(
     columns["decay_factor"] = _means(results, "decay_factor")
     judged = _verdicts(params, columns["lambd"], units, dev_weight)
     columns["verdict"] = np.array([verdict.text for verdict in judged], dtype=object)
+    taken = [name for name in varying if name in columns]
+    columns |= {f"param_{name}" if name in taken else name: values for name, values in varying.items()}
     return LambdaTable(columns, judged, failures)
+
+
+def _varying(params: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """The other parameters in which candidates differ, None where a candidate leaves one as it is."""
+    names = dict.fromkeys(name for candidate in params for name in candidate if name.split("__")[-1] != "lambd")
+    found = {}
+    for name in names:
+        values = [candidate.get(name) for candidate in params]
+        if not all(is_equal(value, values[0]) for value in values):
+            found[name] = np.fromiter(values, dtype=object, count=len(values))
+    return found
 
 
 def _values(folds: Sequence[Result], name: str) -> Floats:

@@ -25,7 +25,7 @@ Mask = NDArray[np.bool_]
 
 _GEMM_SPEEDUP = 25.0  # multiply-adds per second of a symmetric matrix product over those of a pass over X
 _PASSES_FOR_A_BUILD = 0.8
-_FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8, 40, 200
+_FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8, 40, 100
 _MANY_PROBLEMS = 8
 _MANY_PARAMETERS = 200  # a factor of so many takes longer than the steps it saves
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
