@@ -49,7 +49,7 @@ def training_weights(
         s = np.ones(X.shape[0])
     else:
         array = np.asarray(sample_weight)
-        if array.ndim > 0 and array.size and not np.any(array):
+        if array.ndim > 0 and array.size and array.dtype.kind in "biuf" and not np.any(array):
             raise ValueError("All values of sample_weight are zero; at least one row needs a positive weight.")
         s = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if class_weight is not None:
