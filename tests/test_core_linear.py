@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_l2 import DivergenceError, L2LogisticRegression
 from sklearn_l2.descent import rows as rows_module
-from sklearn_l2.descent.linear import Columns
+from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.plain_descent import solve_gradient_descent
 from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.rows import RowBlocks

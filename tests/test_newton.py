@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from sklearn_l2 import L2LogisticRegression
+from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
-from sklearn_l2.descent.linear import Columns
 from sklearn_l2.descent.newton import conjugate_gradients
 from sklearn_l2.descent.preconditioners import ExactHessian
 from sklearn_l2.descent.problems import LinearProblems

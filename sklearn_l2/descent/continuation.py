@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Columns
 from .descents import NewtonEnd, descend_newton, joined, objective_in_single_precision, pays_in_single_precision
-from .linear import Columns
 from .loop import Descent, descend
 from .newton import TruncatedNewton
 from .preconditioners import CarriedHessian, is_mid_sized

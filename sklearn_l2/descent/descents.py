@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear import Columns, LinearObjective
+from .columns import Columns
+from .linear import LinearObjective
 from .loop import Descent, descend
 from .newton import TruncatedNewton
 from .preconditioners import Preconditioner, choose_preconditioner

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear import Columns
+from .columns import Columns
 from .loop import Descent, DivergenceError, descend
 from .penalties import L2
 from .problems import LinearProblems

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear import Columns, LinearObjective
+from .columns import Columns
+from .linear import LinearObjective
 from .penalties import L2
 from .rows import RowBlocks
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .certificate import dual_gap
-from .linear import Columns, LinearObjective
+from .columns import Columns
+from .linear import LinearObjective
 from .loop import Descent
 from .problems import LinearProblems
 from .rows import RowBlocks

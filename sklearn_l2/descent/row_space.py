@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
+from .columns import Columns
 from .descents import descend_newton
-from .linear import Columns, LinearObjective
+from .linear import LinearObjective
 from .loop import Descent
 from .newton import TruncatedNewton
 from .penalties import L2

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .linear import Columns
+from .columns import Columns
 from .preconditioners import has_only_diagonal
 from .problems import LinearProblems
 from .results import LinearFit

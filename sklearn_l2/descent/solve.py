@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Columns
 from .continuation import continue_along_lambda, worthwhile_chains
 from .descents import descend_newton, descend_quasi_newton, joined, pays_in_single_precision
-from .linear import Columns
 from .loop import Descent
 from .newton import TruncatedNewton
 from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows

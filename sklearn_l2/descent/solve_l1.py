@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from .certificate import best_bias_shift
-from .linear import Columns, LinearObjective
+from .columns import Columns
+from .linear import LinearObjective
 from .loop import Descent, descend
 from .losses import LogLoss, SoftmaxCrossEntropy
 from .penalties import L1

@@ -9,7 +9,8 @@ import scipy.linalg
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from .linear import Columns, LinearObjective
+from .columns import Columns
+from .linear import LinearObjective
 from .newton import conjugate_gradients
 from .quadratic import Hessian, Solve
 from .rows import RowBlocks, multiply
