@@ -22,7 +22,7 @@ from .._sklearn import _check_sample_weight, _safe_indexing
 from .._training import training_weights
 from ..descent.problems import LinearProblems
 from ..descent.results import LinearFit, certified
-from ..descent.rows import RowBlocks, multiply
+from ..descent.rows import RowBlocks, multiply, pieces
 from ..descent.solve import solve_newton
 from ..logistic import L2LogisticRegression
 from .candidates import Group, last_step
@@ -293,8 +293,7 @@ def _errors(rows: RowBlocks, scores: Floats, codes: Indices, weights: Floats) ->
     """The weight of the rows whose class is wrong at scores (n, P, K), by each column of the weights (n, F): (F, P)."""
 
     def add(part: slice, total: Floats) -> None:
-        for a in range(part.start, part.stop, _ROWS_AT_A_TIME):
-            some = slice(a, min(a + _ROWS_AT_A_TIME, part.stop))
+        for some in pieces(part, _ROWS_AT_A_TIME):
             total += multiply(weights[some].T, wrong_classes(scores[some], codes[some]).astype(float))
 
     return rows.sum_rows(add, (weights.shape[1], scores.shape[1]))[0]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .columns import Columns
 from .losses import LogLoss, SoftmaxCrossEntropy, own_scores, spread
-from .rows import RowBlocks, multiply
+from .rows import RowBlocks, multiply, pieces
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -370,8 +370,7 @@ class LinearObjective:
 
 def _pieces(stop: int, width: int, start: int = 0) -> Iterable[slice]:
     """Slices of range(start, stop) with about _PIECE elements of `width` each."""
-    size = max(1, _PIECE // width)
-    return (slice(a, min(a + size, stop)) for a in range(start, stop, size))
+    return pieces(slice(start, stop), max(1, _PIECE // width))
 
 
 def _flat(a: Floats) -> Floats:

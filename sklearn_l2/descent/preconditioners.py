@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .linear import LinearObjective
 from .penalties import L2
-from .rows import RowBlocks, even_sample, multiply
+from .rows import RowBlocks, even_sample, multiply, pieces
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
@@ -136,13 +136,29 @@ class Diagonal:
         self.inverse = self.inverse[mask]
 
 
-class ExactHessian:
-    """Each problem's Hessian over all rows, where that costs less than the calls around it: built for every step."""
+class Exact:
+    """What is built anew for every step, and so never stale: the Hessian itself."""
 
     cost = 0.0
     exact = True
     rough = False
     is_built = True
+
+    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        raise NotImplementedError
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        self.build(objective, penalty, theta)
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        return np.zeros(objective.n_problems, dtype=bool)
+
+    def keep(self, mask: Mask) -> None:
+        """Nothing: the next step builds it for the problems that are left."""
+
+
+class ExactHessian(Exact):
+    """Each problem's Hessian over all rows, where that costs less than the calls around it."""
 
     def __init__(self, objective: LinearObjective) -> None:
         self.sample = objective.sample_columns(slice(None))
@@ -178,19 +194,10 @@ class ExactHessian:
             np.matmul(weighted, self.sample, out=H[some])
         return H
 
-    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
-        self.build(objective, penalty, theta)
-
-    def outdated(self, objective: LinearObjective) -> Mask:
-        return np.zeros(objective.n_problems, dtype=bool)
-
     def solve(self, r: Floats, problems: Indices) -> Floats:
         factor = self.inverse_factor[problems]
         flat = np.matmul(factor, r.reshape(len(r), -1, 1))
         return np.matmul(factor.transpose(0, 2, 1), flat).reshape(r.shape)
-
-    def keep(self, mask: Mask) -> None:
-        """Nothing: it is built anew for every step."""
 
 
 class SampledHessian:
@@ -347,8 +354,7 @@ def _hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
     root = np.sqrt(curvature)[:, None]
 
     def add(part: slice, total: Floats) -> None:
-        for a in range(part.start, part.stop, _ROWS_AT_A_TIME):
-            some = slice(a, min(a + _ROWS_AT_A_TIME, part.stop))
+        for some in pieces(part, _ROWS_AT_A_TIME):
             scaled = root[some] * sample[some]
             total += multiply(scaled.T, scaled)
 

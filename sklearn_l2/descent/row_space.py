@@ -22,6 +22,7 @@ from .linear import LinearObjective
 from .loop import Descent
 from .newton import TruncatedNewton
 from .penalties import L2
+from .preconditioners import Exact
 from .problems import LinearProblems
 from .results import CONVERGED, LinearFit, certified, finish
 from .rows import RowBlocks, multiply
@@ -36,13 +37,8 @@ _LARGEST_CONDITION = 1e9  # of H, up to which the subtraction above leaves enoug
 _LARGEST_CURVATURE = 0.25  # of a row's log loss
 
 
-class RowSpaceHessian:
+class RowSpaceHessian(Exact):
     """H of each problem at the point of the objective's last gradient, with an unpenalized bias if there is one."""
-
-    cost = 0.0
-    exact = True
-    rough = False
-    is_built = True
 
     def __init__(self, rows: RowBlocks) -> None:
         self.rows = rows
@@ -59,15 +55,6 @@ class RowSpaceHessian:
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         self.curvature = objective.curvature[..., 0]
         self.strength = penalty.lambd / penalty.m
-
-    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: NDArray[np.bool_]) -> None:
-        self.build(objective, penalty, theta)
-
-    def outdated(self, objective: LinearObjective) -> NDArray[np.bool_]:
-        return np.zeros(objective.n_problems, dtype=bool)
-
-    def keep(self, mask: NDArray[np.bool_]) -> None:
-        """Nothing: it is built anew for every step."""
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         Z, n = self.rows.X, len(self.gram)

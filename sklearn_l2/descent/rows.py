@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -296,6 +296,11 @@ class _ScatteringMatrix:
 def multiply(A: Any, B: Floats) -> Floats:
     """A @ B for dense or sparse A. Unlike `@`, numpy's `dot` lets other threads run meanwhile."""
     return np.dot(A, B) if isinstance(A, np.ndarray) else A @ B
+
+
+def pieces(rows: slice, size: int) -> Iterable[slice]:
+    """Slices of `size` rows, one after another."""
+    return (slice(a, min(a + size, rows.stop)) for a in range(rows.start, rows.stop, size))
 
 
 def even_sample(n_rows: int, n_sample: int) -> NDArray[np.intp]:
