@@ -11,6 +11,8 @@ import argparse
 import statistics
 import time
 import warnings
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,19 @@ def time_epochs(model: Any, X: np.ndarray, y: np.ndarray) -> float:
     return (time.perf_counter() - start) * 1e3 / model.n_iter_
 
 
+def compared(measure: Callable[[Any], float], ours: Any, theirs: Any, repeats: int) -> tuple[float, float, float]:
+    """Medians of what both take, in turn, and of the pairs' ratios; a first round is not counted."""
+    pairs = [(measure(ours), measure(theirs)) for _ in range(repeats + 1)][1:]
+    own, other = (statistics.median(times) for times in zip(*pairs, strict=True))
+    return own, other, statistics.median(b / a for a, b in pairs)
+
+
+def print_row(name: str, hidden: tuple[int, ...], dtype: Any, times: Iterable[float], proof: list[str]) -> None:
+    """A row of the table: the times and their ratio, and what both sides reached."""
+    cells = (f"{name}, {hidden}", np.dtype(dtype).name, *(f"{each:.2f}" for each in times), *proof)
+    print("|", " | ".join(cells), "|", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -64,19 +79,8 @@ def main() -> None:
                 ours = L2MLPClassifier(hidden, lambd=LAMBD, **shared)
                 theirs = MLPClassifier(hidden, alpha=LAMBD * 200 / len(X), **shared)
                 X_typed = X.astype(dtype)
-                pairs = [(time_epochs(ours, X_typed, y), time_epochs(theirs, X_typed, y)) for _ in range(repeats + 1)][
-                    1:
-                ]
-                medians = [statistics.median(times) for times in zip(*pairs, strict=True)]
-                ratio = statistics.median(b / a for a, b in pairs)
-                cells = (
-                    f"{name}, {hidden}",
-                    np.dtype(dtype).name,
-                    *(f"{median:.2f}" for median in medians),
-                    f"{ratio:.2f}",
-                    *(f"{model.loss_:.6f}" for model in (ours, theirs)),
-                )
-                print("|", " | ".join(cells), "|", flush=True)
+                times = compared(partial(time_epochs, X=X_typed, y=y), ours, theirs, repeats)
+                print_row(name, hidden, dtype, times, [f"{model.loss_:.6f}" for model in (ours, theirs)])
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import time
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_l2 import L2MLPClassifier, LambdaSearchCV
 
-from .epoch import HIDDEN, data_sets
+from .epoch import HIDDEN, compared, data_sets, print_row
 
 LAMBDS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 N_FOLDS = 5
@@ -64,21 +64,9 @@ def main() -> None:
                 peer = MLPClassifier(hidden, **shared)
                 theirs = GridSearchCV(peer, {"alpha": alphas}, cv=cv, refit=False, n_jobs=-1)
                 X_typed = X.astype(dtype)
-                rounds = [
-                    (seconds(ours, X_typed, y), seconds(theirs, X_typed, y)) for _ in range(arguments.repeats + 1)
-                ]
-                pairs = rounds[1:]
-                medians = [statistics.median(times) for times in zip(*pairs, strict=True)]
-                ratio = statistics.median(b / a for a, b in pairs)
-                best = [search.cv_results_["mean_test_score"].max() for search in (ours, theirs)]
-                cells = (
-                    f"{name}, {hidden}",
-                    np.dtype(dtype).name,
-                    *(f"{median:.2f}" for median in medians),
-                    f"{ratio:.2f}",
-                    *(f"{score:.4f}" for score in best),
-                )
-                print("|", " | ".join(cells), "|", flush=True)
+                times = compared(partial(seconds, X=X_typed, y=y), ours, theirs, arguments.repeats)
+                best = [f"{search.cv_results_['mean_test_score'].max():.4f}" for search in (ours, theirs)]
+                print_row(name, hidden, dtype, times, best)
 
 
 if __name__ == "__main__":
