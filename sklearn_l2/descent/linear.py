@@ -130,6 +130,10 @@ class LinearObjective:
         self.rows.sum_blocks(times)
         return scores
 
+    def score_changes(self, s: Floats) -> Floats:
+        """X~ s for a step s (P, K, D), as precise as products with the Hessian are: (n, P, K)."""
+        return (self.twin or self).compute_scores(s)
+
     # -- the loss at the current scores ---------------------------------------------------------------------------
 
     def loss(self) -> Floats:
@@ -168,24 +172,6 @@ class LinearObjective:
 
         self.rows.sum_rows(add)
         self.scores_are_current = True
-
-    def add_scores(self, total: Floats, step: Floats, length: Floats, problems: NDArray[np.intp]) -> Floats:
-        """total (n, P, K) + length * step (n, A, K) with length (A,) of some problems, in place; total may be empty."""
-        everyone = len(problems) == self.n_problems
-        is_first = not len(total)
-        if is_first:
-            total = step if everyone else np.zeros((len(step), self.n_problems, step.shape[2]), dtype=step.dtype)
-
-        def add(rows: slice) -> None:
-            for part in self._pieces(rows):
-                np.multiply(step[part], length[:, None].astype(step.dtype), out=step[part])
-                if not everyone:
-                    total[part][:, problems] += step[part]
-                elif not is_first:
-                    total[part] += step[part]
-
-        self.rows.sum_rows(add)
-        return total
 
     def set_scores(self, scores: Floats) -> None:
         """Take scores (n, P, K) that belong to the params of the next gradient."""
@@ -285,32 +271,32 @@ class LinearObjective:
 
     # -- second derivatives at the point of the last gradient -----------------------------------------------------
 
-    def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> tuple[Floats, Floats]:
-        """For some problems: H direction (A, K, D) and X~ direction (n, A, K); reads X once."""
+    def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> Floats:
+        """For some problems: H direction (A, K, D); reads X once."""
         if self.twin is not None:
             self.twin.fold, self.twin.curvature = self.fold, self.curvature
             return self.twin.hessian_product(direction, problems)
         factor, offset = self._to_scores(direction)
-        change = np.empty((self.rows.n_rows, *direction.shape[:2]), dtype=self.rows.dtype)
         some: Any = slice(None) if len(problems) == self.n_problems else problems
 
         def add(block: Any, rows: slice, products: Floats, sums: Floats) -> None:
-            np.add(_times(block, factor), offset, out=_flat(change[rows]))
-            t, curvature = change[rows], self.curvature[rows][:, some]
+            t = _times(block, factor)
+            t += offset
+            r, curvature = t.reshape(-1, *direction.shape[:2]), self.curvature[rows][:, some]
             if self.is_binary:
-                r = t * curvature
+                r *= curvature
             else:
-                if t.dtype == np.float32:
+                if r.dtype == np.float32:
                     # Measured from the own class, whose probability is near 1, a tiny curvature keeps its digits.
-                    t = t - own_scores(t, self.target[rows])[..., None]
-                r = t - np.einsum("npk,npk->np", t, curvature)[..., None]
+                    r -= own_scores(r, self.target[rows])[..., None]
+                r -= np.einsum("npk,npk->np", r, curvature)[..., None]
                 r *= curvature
                 r *= self.share_of(rows, some)[..., None]
             sums += multiply(np.ones(len(r), dtype=r.dtype), _flat(r))
             _add_transposed(block, r, products)
 
         products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
-        return self._from_columns(products, sums, direction.shape), change
+        return self._from_columns(products, sums, direction.shape)
 
     def total_curvature(self) -> Floats:
         """Sum of the score curvatures over rows and classes, (P,)."""

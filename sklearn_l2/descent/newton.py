@@ -37,9 +37,6 @@ class LinearSystem(Protocol):
     def precondition(self, r: Floats, problems: Indices) -> Floats:
         """M^-1 r, M near H."""
 
-    def advance(self, length: Floats, problems: Indices) -> None:
-        """s := s + length (A,) * the last direction."""
-
 
 def conjugate_gradients(
     system: LinearSystem, gradient: Floats, tolerance: Floats, *, max_steps: int, floor: float, speed: float = np.inf
@@ -70,7 +67,6 @@ def conjugate_gradients(
         curvature = dot(direction, Hd)
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
-        system.advance(length, active)
         s[active] += per_problem(length) * direction
         gained[active] += length * rz
         longest[active] = np.maximum(longest[active], length)
@@ -90,21 +86,16 @@ def conjugate_gradients(
 
 
 class _NewtonSystem:
-    """The Newton system of P problems; `change` (n, P, K) is X~ s."""
+    """The Newton system of P problems."""
 
     def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, params: Floats) -> None:
         self.objective, self.ridge = objective, penalty.curvature(params)
         self.precondition = preconditioner.solve
-        self.change = np.zeros((0, *params.shape[:2]))
-        self._last = self.change
 
     def product(self, direction: Floats, problems: Indices) -> Floats:
-        Hd, self._last = self.objective.hessian_product(direction, problems)
+        Hd = self.objective.hessian_product(direction, problems)
         Hd += (self.ridge if len(problems) == len(self.ridge) else self.ridge[problems]) * direction
         return Hd
-
-    def advance(self, length: Floats, problems: Indices) -> None:
-        self.change = self.objective.add_scores(self.change, self._last, length, problems)
 
 
 class TruncatedNewton:
@@ -163,12 +154,13 @@ class TruncatedNewton:
             self.debt = 0.0
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
-        s, change = self._newton_direction(params, gradient)
+        s = self._newton_direction(params, gradient)
         slope = dot(gradient, s)
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
 
+        change = self.objective.score_changes(s)
         move, drift = self.objective.moves(change)
         small = move <= SMALL_MOVE
         length = line_search(self.objective, self.penalty, params, s, change, slope, small)
@@ -194,11 +186,10 @@ class TruncatedNewton:
         self.idle = np.where(gained, 0, self.idle + 1)
         return self.idle >= _PATIENCE
 
-    def _newton_direction(self, params: Floats, gradient: Floats) -> tuple[Floats, Floats]:
-        """s (P, K, D) with H s = -gradient, and X~ s (n, P, K)."""
+    def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
+        """s (P, K, D) with H s = -gradient."""
         if self.preconditioner.exact:
-            s = -self.preconditioner.solve(gradient, np.arange(len(params)))
-            return s, self.objective.compute_scores(s)
+            return -self.preconditioner.solve(gradient, np.arange(len(params)))
         system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         s, self.residual, longest, steps = conjugate_gradients(
@@ -211,6 +202,4 @@ class TruncatedNewton:
         )
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
-        if not steps.any():
-            return s, self.objective.compute_scores(s)
-        return s, system.change
+        return s

@@ -200,8 +200,7 @@ class ProductHessian:
     def product(self, v: Floats) -> Floats:
         direction = np.zeros((1, self.objective.n_score_rows, self.objective.n_parameters))
         direction.reshape(-1)[self.coordinates] = v
-        product, _ = self.objective.hessian_product(direction, _ONE_PROBLEM)
-        return product.reshape(-1)[self.coordinates]
+        return self.objective.hessian_product(direction, _ONE_PROBLEM).reshape(-1)[self.coordinates]
 
     def solver(self, free: Mask, ridge: float, tolerance: float) -> Solve:
         """Solves with the diagonal as preconditioner."""
@@ -234,6 +233,3 @@ class _DampedSystem:
 
     def precondition(self, r: Floats, _: Indices) -> Floats:
         return self.inverse * r
-
-    def advance(self, length: Floats, _: Indices) -> None:
-        """Nothing follows the solution."""
