@@ -1,14 +1,9 @@
-"""Chains of problems along lambda: which they are, where they start, in which order they are solved."""
+"""Chains of problems along lambda: where they start, in which order they are solved."""
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_l2.descent.continuation import chains, descend_along, extrapolation_weights
-
-
-def test_a_chain_has_equal_columns():
-    columns = np.array([[1.0, 2.0, 1.0, 2.0], [0.0, 0.0, 0.0, 1.0]])
-    assert_array_equal(chains(columns), [0, 1, 0, 2])
+from sklearn_l2.descent.continuation import descend_along, extrapolation_weights
 
 
 def test_extrapolation_is_exact_for_a_parabola_and_careful_where_places_are_close():

@@ -28,12 +28,6 @@ _MOST_POINTS = 3
 _MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
 
 
-def chains(columns: Floats) -> Indices:
-    """Which of the columns (n, P) are equal, as a number for each, (P,)."""
-    numbers: dict[bytes, int] = {}
-    return np.array([numbers.setdefault(column.tobytes(), len(numbers)) for column in np.ascontiguousarray(columns.T)])
-
-
 def descend_along(chain: Indices, strength: Floats, theta: Floats, solve: Callable[[Indices, Floats], Floats]) -> None:
     """Solve all problems: the first ones of each chain (P,), then the second ones, and so on.
 
@@ -81,9 +75,7 @@ def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | No
         return None
     if not pays_in_single_precision(problems, rows) or not is_mid_sized(rows, problems.n_score_rows):
         return None
-    chain = chains(problems.share)[problems.fold]
-    if problems.column_weight is not None:
-        chain = chains(np.vstack([chain[None], problems.column_weight.T]))
+    chain = problems.chains()
     return chain if len(chain) >= _LONG_CHAINS * (chain.max() + 1) else None
 
 

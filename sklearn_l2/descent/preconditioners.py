@@ -38,7 +38,7 @@ _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
 _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
-_DRIFT = 1.25  # of the total curvature, up to which M is taken for what it was
+_DRIFT = 3.0  # of the total curvature, up to which M is taken for what it was; less than the safety on a residual
 
 
 class Preconditioner(Protocol):

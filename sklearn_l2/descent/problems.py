@@ -75,27 +75,31 @@ class LinearProblems:
             fold=self.fold[which],
         )
 
-    def merged(self) -> tuple[LinearProblems, NDArray[np.intp]]:
-        """One problem in place of those of like lambda/m, with their mean data; each problem's place in it, (P,)."""
-        strength = np.round(np.log10(np.maximum(self.lambd / self.m, np.finfo(float).tiny)), 1)
-        _, member_of = np.unique(strength, return_inverse=True)
-        part = np.zeros((self.weights.shape[1], member_of.max() + 1))  # of a fold in a group
-        np.add.at(part, (self.fold, member_of), 1)
-        part /= part.sum(axis=0)
-        mixtures, fold = np.unique(part, axis=1, return_inverse=True)
-        groups = [member_of == g for g in range(part.shape[1])]
-        m = np.array([self.m[group].mean() for group in groups])
+    def chains(self) -> NDArray[np.intp]:
+        """Which problems differ in lambda only, as a number for each, (P,)."""
+        chain = _equal_columns(self.share)[self.fold]
+        if self.column_weight is None:
+            return chain
+        return _equal_columns(np.vstack([chain[None], self.column_weight.T]))
+
+    def places(self) -> Floats:
+        """log(lambda/m), (P,)."""
+        return np.log(np.maximum(self.lambd / self.m, np.finfo(float).tiny))
+
+    def with_mean_data(self, lambd: Floats) -> LinearProblems:
+        """Problems with the mean data of all, for some lambdas (R,)."""
+        mixture = np.bincount(self.fold, minlength=self.weights.shape[1]) / len(self.fold)
+        weights = (self.share @ mixture) * (self.weights.sum(axis=0) @ mixture)
         column_weight = self.column_weight
         if column_weight is not None:
-            column_weight = np.stack([column_weight[group].mean(axis=0) for group in groups])
-        mean = replace(
+            column_weight = np.tile(column_weight.mean(axis=0), (len(lambd), 1))
+        return replace(
             self,
-            weights=(self.share @ mixtures) * (self.weights.sum(axis=0) @ mixtures),
-            lambd=np.array([(self.lambd[group] / self.m[group]).mean() for group in groups]) * m,
+            weights=weights[:, None],
+            lambd=lambd,
             column_weight=column_weight,
-            fold=fold.reshape(-1),
+            fold=np.zeros(len(lambd), dtype=np.intp),
         )
-        return mean, member_of
 
     def objective(self, rows: RowBlocks, columns: Columns, twin: LinearObjective | None = None) -> LinearObjective:
         return LinearObjective(rows, columns, self.target, self.share, self.fold, self.n_score_rows, twin)
@@ -134,3 +138,9 @@ class LinearProblems:
         if not self.free_bias:
             return np.full(len(shares), np.log(shares.shape[1]))
         return -np.sum(shares * np.log(shares), axis=1)
+
+
+def _equal_columns(columns: Floats) -> NDArray[np.intp]:
+    """Which of the columns (n, P) are equal, as a number for each, (P,)."""
+    numbers: dict[bytes, int] = {}
+    return np.array([numbers.setdefault(column.tobytes(), len(numbers)) for column in np.ascontiguousarray(columns.T)])

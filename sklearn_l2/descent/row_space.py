@@ -18,6 +18,7 @@ from scipy.linalg.lapack import dpotrs
 
 from .columns import Columns
 from .descents import descend_newton
+from .interpolation import merged
 from .linear import LinearObjective
 from .loop import Descent
 from .newton import TruncatedNewton
@@ -145,10 +146,10 @@ def _newton_in_row_space(
     problems: LinearProblems, rows: RowBlocks, columns: Columns, *, tol: float, max_iter: int
 ) -> Descent:
     """Newton's method with each problem's own Hessian, of many problems from the optimum of merged ones."""
-    merged, member_of = problems.merged()
+    few, at_all, _ = merged(problems)
     theta = problems.start(columns)
-    if len(merged.lambd) < len(problems.lambd):
-        theta = _newton_in_row_space(merged, rows, columns, tol=_MERGED_TOL, max_iter=max_iter).params[member_of]
+    if len(few.lambd) < len(problems.lambd):
+        theta = at_all(_newton_in_row_space(few, rows, columns, tol=_MERGED_TOL, max_iter=max_iter).params)
     newton = RowSpaceHessian(rows)
     descent, _ = descend_newton(problems, rows, columns, theta, newton, tol=tol, max_iter=max_iter)
     return descent

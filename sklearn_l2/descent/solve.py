@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from .columns import Columns
 from .continuation import continue_along_lambda, worthwhile_chains
 from .descents import descend_newton, descend_quasi_newton, joined, pays_in_single_precision
+from .interpolation import descend_at_nodes, merged
 from .loop import Descent
 from .newton import TruncatedNewton
 from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
@@ -21,6 +22,7 @@ from .rows import RowBlocks, even_sample
 from .side_by_side import solve_side_by_side, stand_alone
 
 Floats = NDArray[np.floating]
+Mask = NDArray[np.bool_]
 
 _ROW_SPACE_MAX_ROWS = 1000
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
@@ -91,9 +93,21 @@ def _minimize(
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
         )
-    early = descend_quasi_newton(
-        problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1
-    )
+
+    # A preconditioner that is built already comes with a start that is near.
+    def descend_early(which: Mask, start: Floats) -> Descent:
+        metric = preconditioner.select(which)
+        return descend_quasi_newton(
+            problems.select(which), rows, columns, start, metric, tol=max(_NEAR, tol), max_iter=max_iter - 1
+        )
+
+    # A preconditioner that is built already comes with a start that is near.
+    if preconditioner.is_built:
+        early = descend_at_nodes(problems, theta, descend_early)
+    else:
+        early = descend_quasi_newton(
+            problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1
+        )
     near = early.finished == NEAR
     # What single precision rounds off is too much for a Hessian that is as good as singular.
     twin = near & preconditioner.is_well_conditioned() & suits
@@ -142,14 +156,13 @@ def _coarse_optimum(
     those that they were merged from.
     """
     n_parameters = rows.n_columns * problems.n_score_rows
-    merged, member_of = problems.merged()
-    if len(merged.lambd) < len(problems.lambd):
-        optimum, preconditioner = _rough_optimum(merged, rows, 0.01 * n_parameters / rows.n_rows)
+    few, at_all, nearest = merged(problems)
+    if len(few.lambd) < len(problems.lambd):
+        optimum, preconditioner = _rough_optimum(few, rows, 1e-4 * n_parameters / rows.n_rows)
         if optimum is None:
             return None, None
-        if isinstance(preconditioner, SampledHessian):
-            return (optimum[0][member_of], optimum[1][member_of]), preconditioner.select(member_of)
-        return (optimum[0][member_of], optimum[1][member_of]), None
+        built = preconditioner.select(nearest) if isinstance(preconditioner, SampledHessian) else None
+        return (at_all(optimum[0]), at_all(optimum[1])), built
     n_sample = n_sampled_rows(rows.n_rows, n_parameters)
     if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
         indices = even_sample(rows.n_rows, n_sample)

@@ -1,0 +1,113 @@
+"""Which lambdas are solved first, and how near the others come by interpolation."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklearn_l2.descent.interpolation import descend_at_nodes, merged, nodes_among
+from sklearn_l2.descent.loop import Descent
+from sklearn_l2.descent.problems import LinearProblems
+from sklearn_l2.descent.quasi_newton import LOST, NEAR
+
+LAMBDS = np.logspace(-3, 3, 20)
+
+
+def problems_on_folds(lambd=LAMBDS, n_folds=2, column_weight=None):
+    """Each lambda on folds of 90 and 100 rows in turn."""
+    y = np.arange(110) % 2
+    weights = np.ones((110, n_folds))
+    for f in range(n_folds):
+        weights[: 10 + 10 * (f % 2), f] = 0
+    return LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None],
+        n_score_rows=1,
+        weights=weights,
+        lambd=np.tile(lambd, n_folds),
+        column_weight=column_weight,
+        fold=np.repeat(np.arange(n_folds), len(lambd)),
+    )
+
+
+def shrunk(place, curvature):
+    """What a weight along an eigenvector of the Hessian looks like over log(lambda/m): (P, 1, 1)."""
+    return (1 / (1 + np.exp(place) / curvature))[:, None, None]
+
+
+def test_a_chain_shares_its_data_and_its_column_weights():
+    problems = problems_on_folds(np.ones(2), 3)
+    assert_array_equal(problems.chains(), [0, 0, 1, 1, 0, 0])
+    column_weight = np.array([1.0, 1, 1, 1, 2, 2])[:, None]
+    assert_array_equal(problems_on_folds(np.ones(2), 3, column_weight).chains(), [0, 0, 1, 1, 2, 2])
+
+
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=40), st.floats(0.1, 5))
+def test_nodes_lie_as_close_as_asked_for_and_no_closer(places, furthest):
+    places = np.sort(places)
+    nodes = np.flatnonzero(nodes_among(places, furthest))
+    assert nodes[0] == 0
+    assert nodes[-1] == len(places) - 1
+    for a, b in pairwise(nodes):
+        assert places[b] - places[a] <= furthest or b == a + 1
+    for a, b in zip(nodes[:-2], nodes[2:], strict=True):
+        assert places[b] - places[a] > furthest  # the one between is needed
+
+
+def test_merged_problems_have_the_mean_data_and_tell_about_every_lambda():
+    problems = problems_on_folds(np.logspace(-3, 3, 60))
+    few, at_all, nearest = merged(problems)
+    assert len(few.lambd) <= 21
+    assert_allclose(few.weights[:, 0], 95 * (problems.weights / [100, 90]).mean(axis=1))
+    assert_allclose(few.m, 95)
+    near = few.places()[nearest]
+    assert np.abs(near - problems.places()).max() <= 0.4 + 0.1
+    for curvature in (1e-5, 1e-2, 0.25):
+        values = at_all(shrunk(few.places(), curvature))
+        assert_allclose(values, shrunk(problems.places(), curvature), atol=2e-3)
+
+
+def test_a_single_lambda_is_merged_into_one():
+    few, at_all, nearest = merged(problems_on_folds(np.array([1.0]), 2))
+    assert len(few.lambd) == 1
+    assert_array_equal(at_all(np.array([[7.0]])), [[7.0], [7.0]])
+    assert_array_equal(nearest, [0, 0])
+
+
+def follow(problems, finish):
+    """Descents to the optimum from 1 % off; which problems took part, and the end."""
+    place, asked = problems.places(), []
+    optimum = shrunk(place, np.where(problems.fold == 0, 1e-2, 2e-2))
+    off = 0.01 * shrunk(place, 1e-2)
+
+    def descend(which, start):
+        assert_allclose(start, (optimum - off)[which])
+        asked.append(np.flatnonzero(which))
+        return Descent(optimum[which], np.ones(which.sum(), dtype=int), [[0.0]] * which.sum(), finish(which))
+
+    return asked, descend_at_nodes(problems, optimum - off, descend), optimum
+
+
+def test_the_lambdas_between_follow_the_nodes():
+    problems = problems_on_folds()
+    asked, descent, optimum = follow(problems, lambda which: np.full(which.sum(), NEAR))
+    assert len(asked) == 1
+    assert 14 <= len(asked[0]) <= 16
+    assert (descent.finished == NEAR).all()
+    assert_allclose(descent.params, optimum, atol=0.02 * 0.01)  # of the way; J - J* by its square
+
+
+def test_where_a_node_does_not_come_near_its_chain_descends_by_itself():
+    problems = problems_on_folds()
+    asked, descent, optimum = follow(problems, lambda which: np.where(np.flatnonzero(which) == 0, LOST, NEAR))
+    assert len(asked) == 2
+    assert (problems.fold[asked[1]] == 0).all()
+    assert len(asked[1]) + (problems.fold[asked[0]] == 0).sum() == 20
+    assert_allclose(descent.params[problems.fold == 0], optimum[problems.fold == 0])
+    assert descent.finished[0] == LOST
+
+
+def test_few_lambdas_all_descend():
+    asked, _, _ = follow(problems_on_folds(np.array([0.1, 0.2, 0.4])), lambda which: np.full(which.sum(), NEAR))
+    assert sum(len(each) for each in asked) == 6
