@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._sklearn import LinearClassifierMixin, SparseCoefMixin
-from ._training import all_or_nothing, encode_classes, training_weights
+from ._training import all_or_nothing, encode_classes, is_clean, training_weights
 from .descent.problems import LinearProblems
 from .descent.results import CERTIFIED, LinearFit
 from .descent.rows import RowBlocks
@@ -79,9 +79,13 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, NDArray[np.intp]]:
         """Validated X, and y as class codes; sets `classes_`."""
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
-        check_classification_targets(y)
+        clean = is_clean(X, y)
+        X, y = validate_data(self, X, y, skip_check_array=clean, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if not clean:
+            check_classification_targets(y)
         self.classes_, codes = encode_classes(y)
+        if clean and 2 * len(self.classes_) > len(y):
+            check_classification_targets(y)  # so many classes are worth a warning of some versions of scikit-learn
         return X, codes
 
     def _problems(

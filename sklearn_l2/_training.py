@@ -26,6 +26,19 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+def is_clean(X: Any, y: Any) -> bool:
+    """Whether X is a matrix of finite floats and y an integer per row, of which a full check would find no more.
+
+    The full check takes longer than a small fit.
+    """
+    if not (type(X) is np.ndarray and X.ndim == 2 and X.size and X.dtype in (np.float64, np.float32)):
+        return False
+    if not (type(y) is np.ndarray and y.dtype.kind in "iu" and y.shape == X.shape[:1]):
+        return False
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(X.sum()))
+
+
 def encode_classes(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Sorted classes and each row's class code; at least two classes, or a ValueError."""
     classes, codes = np.unique(y, return_inverse=True)

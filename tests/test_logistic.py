@@ -344,3 +344,32 @@ def test_a_warm_start_at_the_optimum_of_large_data_stays_there():
     model = L2LogisticRegression(warm_start=True).fit(X, y)
     before = model.coef_.copy()
     np.testing.assert_allclose(model.fit(X, y).coef_, before, rtol=0, atol=1e-6)
+
+
+def test_plain_arrays_fit_as_data_that_has_to_be_converted():
+    X, y = noisy(80, 4, 3)
+    plain = L2LogisticRegression().fit(X, y)
+    for other_X, other_y in ((X.tolist(), y), (X, y.tolist()), (X, y.astype(float)), (pd.DataFrame(X), y.astype(str))):
+        model = L2LogisticRegression().fit(other_X, other_y)
+        np.testing.assert_allclose(model.coef_, plain.coef_, rtol=1e-10)
+        assert model.n_features_in_ == plain.n_features_in_
+
+
+@pytest.mark.parametrize(
+    ("bad_X", "bad_y", "message"),
+    [
+        (np.array([[1.0, np.inf], [2.0, 3.0]]), np.array([0, 1]), "Input X contains infinity"),
+        (np.ones((2, 2)), np.array([0, 1, 1]), "inconsistent numbers of samples"),
+        (np.ones((2, 0)), np.array([0, 1]), "0 feature"),
+        (np.ones(2), np.array([0, 1]), "Expected 2D array"),
+    ],
+)
+def test_plain_arrays_are_checked(bad_X, bad_y, message):
+    with pytest.raises(ValueError, match=message):
+        L2LogisticRegression().fit(bad_X, bad_y)
+
+
+def test_feature_names_are_forgotten_by_a_fit_on_an_array():
+    X, y = noisy(80, 4, 3)
+    model = L2LogisticRegression().fit(pd.DataFrame(X, columns=list("abcd")), y).fit(X, y)
+    assert not hasattr(model, "feature_names_in_")
