@@ -278,6 +278,20 @@ def make_settings(**changes):
     return Settings(**{**defaults, **changes})
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_losses_side_by_side_have_the_bits_of_single_ones(dtype):
+    """BLAS sums the scores of a row in an order that depends on the rows around it."""
+    rng = np.random.RandomState(0)
+    scores, code = rng.randn(6, 150, 26).astype(dtype), rng.randint(0, 26, 150)
+    together = (SoftmaxOutput.loss(scores, code), *SoftmaxOutput.loss_and_slope(scores, code))
+    for p in range(6):
+        alone = scores[p : p + 1]
+        for all_p, one in zip(
+            together, (SoftmaxOutput.loss(alone, code), *SoftmaxOutput.loss_and_slope(alone, code)), strict=True
+        ):
+            assert_array_equal(all_p[p], one[0])
+
+
 def train_some(problems, settings, dtype, X_type):
     """Train the problems of these numbers, of 5, together."""
     network, rows, params, m, (X, _, s) = make("classes", "relu", (8, 6), P=5, dtype=dtype)

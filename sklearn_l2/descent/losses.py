@@ -64,12 +64,24 @@ class LogLoss:
 
 
 class SoftmaxCrossEntropy:
-    """Cross-entropy of softmax probabilities; targets are class codes of shape scores.shape[:-1] (or broadcasting)."""
+    """Cross-entropy of softmax probabilities; targets are class codes of shape scores.shape[:-1] (or broadcasting).
+
+    With `apart`, the bits of scores[p] are those that it has alone.
+    """
 
     @staticmethod
-    def value(scores: Floats, code: Integers) -> Floats:
+    def value(scores: Floats, code: Integers, *, apart: bool = False) -> Floats:
         """Loss per row: log sum_k exp(z_k) - z_y, shape scores.shape[:-1]."""
-        return _softmax(scores, code)[0]
+        return _softmax(scores, code, apart)[0]
+
+    @staticmethod
+    def loss_and_slope(scores: Floats, code: Integers, *, apart: bool = False) -> tuple[Floats, Floats]:
+        """Loss per row and d loss / d scores, shapes as above and of the scores."""
+        loss, slope, at, others, own = _softmax(scores, code, apart)
+        total = others + own
+        slope /= total[..., None]
+        slope.reshape(-1)[at] = -(others / total).reshape(-1)
+        return loss, slope
 
     @staticmethod
     def derivatives(scores: Floats, code: Integers) -> tuple[Floats, Floats, Floats]:
@@ -101,7 +113,7 @@ class SoftmaxCrossEntropy:
         return slope
 
 
-def _softmax(scores: Floats, code: Integers) -> tuple[Floats, Floats, Integers, Floats, Floats]:
+def _softmax(scores: Floats, code: Integers, apart: bool = False) -> tuple[Floats, Floats, Integers, Floats, Floats]:
     """Loss per row, exp(z_k - max_j z_j) with 0 at its own class, where those stand, and their sum and the own one.
 
     The own class apart from the others: neither a tiny loss nor a small slope loses digits.
@@ -113,7 +125,9 @@ def _softmax(scores: Floats, code: Integers) -> tuple[Floats, Floats, Integers, 
     np.exp(e, out=e)
     own = flat[at].reshape(top.shape)
     flat[at] = 0
-    others = (e.reshape(-1, e.shape[-1]) @ np.ones(e.shape[-1], dtype=e.dtype)).reshape(top.shape)
+    # BLAS rounds a row's sum by the place of the row among those it is given.
+    rows = e if apart else e.reshape(-1, e.shape[-1])
+    others = (rows @ np.ones(e.shape[-1], dtype=e.dtype)).reshape(top.shape)
     loss = np.log1p(others + np.expm1(behind))
     loss -= behind
     return loss, e, at, others, own
@@ -128,10 +142,11 @@ def _extreme(extremum: np.ufunc, scores: Floats) -> Floats:
     """Maximum or minimum over the last axis, which is short."""
     if scores.shape[-1] > _SHORT:
         return extremum.reduce(scores, axis=-1)
-    best = scores[..., 0].copy()
-    for k in range(1, scores.shape[-1]):
-        extremum(best, scores[..., k], out=best)
-    return best
+    rows = scores.reshape(-1, scores.shape[-1])
+    best = rows[:, 0].copy()
+    for k in range(1, rows.shape[1]):
+        extremum(best, rows[:, k], out=best)
+    return best.reshape(scores.shape[:-1])
 
 
 def own_scores(scores: Floats, code: Integers) -> Floats:

@@ -47,12 +47,16 @@ def _multiply_by_relu_slope(A: Floats, D: Floats) -> None:
     D *= A
 
 
+def _relu(Z: Floats) -> None:
+    np.maximum(Z, np.zeros(Z.shape[-1], Z.dtype), out=Z)  # the scalar 0 takes numpy twice as long in float32
+
+
 # Per activation g: Z := g(Z), and D := D * g'(Z) given A = g(Z), which is overwritten.
 _ACTIVATIONS: dict[str, tuple[Callable[[Floats], Any], Callable[[Floats, Floats], None]]] = {
     "identity": (lambda Z: None, lambda A, D: None),
     "logistic": (lambda Z: expit(Z, out=Z), _multiply_by_logistic_slope),
     "tanh": (lambda Z: np.tanh(Z, out=Z), _multiply_by_tanh_slope),
-    "relu": (lambda Z: np.maximum(Z, 0, out=Z), _multiply_by_relu_slope),
+    "relu": (_relu, _multiply_by_relu_slope),
 }
 
 

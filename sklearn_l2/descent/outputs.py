@@ -29,7 +29,7 @@ class Output(Protocol):
         """Loss per row, (P, b)."""
 
     def loss_and_slope(self, scores: Floats, target: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Loss per row (P, b) and its slope (P, b, K); may overwrite the scores."""
+        """Loss per row (P, b) and its slope (P, b, K)."""
 
     def is_right(self, scores: Floats, target: NDArray[Any]) -> Mask:
         """Rows whose predicted class (all of whose predicted labels) are the target's, (P, b)."""
@@ -70,23 +70,11 @@ class SoftmaxOutput:
 
     @staticmethod
     def loss(scores: Floats, code: Integers) -> Floats:
-        return SoftmaxCrossEntropy.value(scores, code)
+        return SoftmaxCrossEntropy.value(scores, code, apart=True)
 
     @staticmethod
     def loss_and_slope(scores: Floats, code: Integers) -> tuple[Floats, Floats]:
-        """log sum_k exp(z_k) - z_y and p - onehot(y) from one pass of exponentials, both without cancellation."""
-        n_problems, n_rows, n_classes = scores.shape
-        flat = scores.reshape(-1)
-        right = (np.arange(n_problems * n_rows).reshape(n_problems, n_rows) * n_classes) + code
-        scores -= scores.max(axis=-1, keepdims=True)
-        z = flat[right]
-        np.exp(scores, out=scores)
-        flat[right] = 0
-        others = scores.sum(axis=-1)
-        total = others + np.exp(z)
-        scores /= total[..., None]
-        flat[right] = -others / total
-        return np.log1p(others + np.expm1(z)) - z, scores
+        return SoftmaxCrossEntropy.loss_and_slope(scores, code, apart=True)
 
     @staticmethod
     def is_right(scores: Floats, code: Integers) -> Mask:
