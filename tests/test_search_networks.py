@@ -150,6 +150,21 @@ def test_in_processes():
     check_bits(make_pipeline(StandardScaler(), network()), X, y, n_jobs=2)
 
 
+@pytest.mark.parametrize(("n_jobs", "n_calls"), [(2, 6), (3, 3), (4, 12), (100, 15)])
+def test_processes_get_equally_many_networks(n_jobs, n_calls, monkeypatch):
+    sizes = []
+
+    def in_turn(function, calls, **_):
+        sizes.extend(len(lambdas) for _, _, lambdas, _ in calls)
+        return (function(*call) for call in calls)
+
+    monkeypatch.setattr(networks, "in_parallel", in_turn)
+    X, y = standardized("iris")
+    fitted(network(max_iter=2), X, y, n_jobs=n_jobs)
+    assert len(sizes) == n_calls
+    assert max(sizes) - min(sizes) <= 1
+
+
 @pytest.mark.parametrize("settings", ["adam", "early stopping"])
 def test_behind_other_steps(settings):
     X, y = load("wine")

@@ -54,29 +54,41 @@ def fit_group(
     group: Group, folds: Sequence[Fold], *, train_rows: bool, n_jobs: Any, pre_dispatch: Any
 ) -> Iterator[Fits | Unfitted]:
     """Fit all lambdas on all folds; `train_rows` asks for the figures of every training row."""
-    if effective_n_jobs(n_jobs) == 1:
-        yield from _fit_folds(group, folds, train_rows)
+    n_processes = effective_n_jobs(n_jobs)
+    everything = np.arange(len(group.lambds))
+    if n_processes == 1:
+        yield from _fit_folds(group, folds, everything, train_rows)
         return
-    calls = [(group, fold, train_rows) for fold in folds]
+    parts = _parts(everything, _evenly(len(folds), n_processes))
+    calls = [(group, fold, part, train_rows) for part, fold in product(parts, folds)]
     for outcome in in_parallel(_fit_fold, calls, n_jobs=n_jobs, pre_dispatch=pre_dispatch):
         yield from outcome
 
 
-def _fit_fold(group: Group, fold: Fold, train_rows: bool) -> list[Fits | Unfitted]:
-    return list(_fit_folds(group, [fold], train_rows))
+def _evenly(n_folds: int, n_workers: int) -> int:
+    """Into how many parts to divide each fold's lambdas so that every worker gets equally many."""
+    return n_workers // gcd(n_folds, n_workers)
 
 
-def _fit_folds(group: Group, folds: Sequence[Fold], train_rows: bool) -> Iterator[Fits | Unfitted]:
+def _parts(lambdas: Indices, n_parts: int) -> list[Indices]:
+    return np.array_split(lambdas, min(n_parts, len(lambdas)))
+
+
+def _fit_fold(group: Group, fold: Fold, lambdas: Indices, train_rows: bool) -> list[Fits | Unfitted]:
+    return list(_fit_folds(group, [fold], lambdas, train_rows))
+
+
+def _fit_folds(group: Group, folds: Sequence[Fold], lambdas: Indices, train_rows: bool) -> Iterator[Fits | Unfitted]:
     n_threads = available_threads()
     with _workers(n_threads) as (pool, cancelled):
         pending: deque[tuple[_Batch, Future[_Result]]] = deque()
-        for fold, rows, lambdas in _jobs(group, folds, n_threads):
-            usable = np.zeros(len(lambdas), dtype=bool) if rows is None else rows.usable(group.lambds[lambdas])
+        for fold, rows, part in _jobs(group, folds, lambdas, n_threads):
+            usable = np.zeros(len(part), dtype=bool) if rows is None else rows.usable(group.lambds[part])
             if not usable.all():
-                yield Unfitted(fold.number, lambdas[~usable])
+                yield Unfitted(fold.number, part[~usable])
             if rows is None or not usable.any():
                 continue
-            batch = _Batch(group, rows, lambdas[usable])
+            batch = _Batch(group, rows, part[usable])
             pending.append((batch, pool.submit(batch.train, train_rows, cancelled)))
             if len(pending) > n_threads:
                 yield from _finish(*pending.popleft())
@@ -96,7 +108,9 @@ def _workers(n_threads: int) -> Iterator[tuple[ThreadPoolExecutor, threading.Eve
             pool.shutdown(cancel_futures=True)
 
 
-def _jobs(group: Group, folds: Sequence[Fold], n_threads: int) -> Iterator[tuple[Fold, _FoldRows | None, Indices]]:
+def _jobs(
+    group: Group, folds: Sequence[Fold], lambdas: Indices, n_threads: int
+) -> Iterator[tuple[Fold, _FoldRows | None, Indices]]:
     """Which lambdas to train together on which fold, in an order that finishes lambdas early.
 
     That order needs the prepared rows of all folds over and over; where they are more than working memory holds, all
@@ -104,10 +118,8 @@ def _jobs(group: Group, folds: Sequence[Fold], n_threads: int) -> Iterator[tuple
     """
     working_memory = int(sklearn.get_config()["working_memory"] * 2**20)
     first = _prepare(group, folds[0])
-    n_lambdas = len(group.lambds)
     most = _MOST_TOGETHER if first is None else min(_MOST_TOGETHER, working_memory // n_threads // first.network_bytes)
-    n_parts = max(n_threads // gcd(len(folds), n_threads), ceil(n_lambdas / max(most, 1)))
-    parts = np.array_split(np.arange(n_lambdas), min(n_parts, n_lambdas))
+    parts = _parts(lambdas, max(_evenly(len(folds), n_threads), ceil(len(lambdas) / max(most, 1))))
     keep = first is not None and len(parts) > 1 and len(folds) * first.nbytes <= working_memory
     prepared = {folds[0].number: first}
     for part, fold in product(parts, folds) if keep else ((part, fold) for fold in folds for part in parts):
