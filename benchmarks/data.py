@@ -62,9 +62,37 @@ def sparse_text(n_samples: int = 10_000, n_features: int = 50_000, per_row: int 
     counts = sp.coo_matrix(
         (np.ones(inside.sum()), (rows[inside], columns.ravel()[inside])), shape=(n_samples, n_features)
     ).tocsr()
-    document_frequency = np.maximum(np.bincount(counts.indices, minlength=n_features), 1)
-    counts.data = (1 + np.log(counts.data)) * np.log(n_samples / document_frequency)[counts.indices]
-    X = sp.diags(1 / np.sqrt(np.maximum(counts.multiply(counts).sum(axis=1).A1, 1e-12))) @ counts
+    X = _tf_idf(counts)
     scores = X @ rng.standard_normal(n_features)
     y = (scores + 0.3 * scores.std() * rng.standard_normal(n_samples) > 0).astype(int)
-    return sp.csr_matrix(X), y
+    return X, y
+
+
+def sparse_topics(
+    n_samples: int = 50_000, n_features: int = 18_000, n_classes: int = 20, per_row: int = 8, noise: float = 0.1
+) -> Data:
+    """CSR like TF-IDF of short texts: Zipf columns, rows of length 1, topics that share words, some wrong labels."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(n_classes, size=n_samples)
+    usual = 1 / (5 + np.arange(n_features))
+    lengths = rng.poisson(per_row, n_samples) + 1
+    texts = np.empty((n_samples, lengths.max()), dtype=np.int64)
+    for topic in range(n_classes):
+        frequency = usual * np.exp(1.5 * rng.standard_normal(n_features))
+        texts[y == topic] = rng.choice(n_features, (np.sum(y == topic), lengths.max()), p=frequency / frequency.sum())
+    inside = np.arange(lengths.max()) < lengths[:, None]
+    counts = sp.coo_matrix(
+        (np.ones(inside.sum()), (np.nonzero(inside)[0], texts[inside])), shape=(n_samples, n_features)
+    ).tocsr()
+    wrong = rng.random(n_samples) < noise
+    y[wrong] = rng.integers(n_classes, size=wrong.sum())
+    return _tf_idf(counts), y
+
+
+def _tf_idf(counts: Any) -> Any:
+    """CSR of word counts, weighted, with rows of length 1."""
+    n_samples, n_features = counts.shape
+    document_frequency = np.maximum(np.bincount(counts.indices, minlength=n_features), 1)
+    counts.data = (1 + np.log(counts.data)) * np.log(n_samples / document_frequency)[counts.indices]
+    lengths = np.sqrt(np.maximum(counts.multiply(counts).sum(axis=1).A1, 1e-12))
+    return sp.csr_matrix(sp.diags(1 / lengths) @ counts)
