@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .linear import LinearObjective
 from .losses import SoftmaxCrossEntropy
 from .penalties import L2
+from .rows import multiply
 
 Floats = NDArray[np.floating]
 
@@ -67,8 +68,9 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
         else:
             p = SoftmaxCrossEntropy.probabilities(objective.scores + shift)
             g = np.einsum("npk,np->pk", SoftmaxCrossEntropy.slope_from_probabilities(p, objective.target), share)
-            H = -np.einsum("npk,npl,np->pkl", p, p, share)
-            mean = np.einsum("npk,np->pk", p, share)
+            weighted = p * share[..., None]
+            H = -np.stack([multiply(p[:, k].T, weighted[:, k]) for k in range(len(shift))])
+            mean = weighted.sum(axis=0)
             H[:, range(g.shape[1]), range(g.shape[1])] += mean
             H += 1 / g.shape[1]
             if not np.isfinite(H).all():
