@@ -53,19 +53,19 @@ def dual_gap(
             gradient = gradient[..., :n_columns]
         squares = np.einsum("pkd,pkd->p", gradient, gradient)
         bound = excess + penalty.m / (2 * penalty.lambd) * squares
-    return np.where(penalty.lambd > 0, np.nan_to_num(bound, nan=np.inf), np.inf)
+    return np.where((penalty.lambd > 0) & ~np.isnan(bound), bound, np.inf)
 
 
 def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
     """What to add to the biases (P, K) to minimize J for fixed W: Newton's method in one dimension, or K - 1."""
     assert objective.scores is not None
-    share = objective.share_of(slice(None))
     shift = np.zeros(objective.scores.shape[1:])
     for _ in range(max_steps):
         if objective.is_binary:
             g, h = objective.bias_derivatives(shift)
             step = -g / np.maximum(h, np.finfo(float).tiny)
         else:
+            share = objective.share_of(slice(None))
             p = SoftmaxCrossEntropy.probabilities(objective.scores + shift)
             g = np.einsum("npk,np->pk", SoftmaxCrossEntropy.slope_from_probabilities(p, objective.target), share)
             weighted = p * share[..., None]

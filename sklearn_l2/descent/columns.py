@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,20 @@ class Columns:
         inverse = np.clip(inverse, _SMALLEST_INVERSE_SCALE, _LARGEST_INVERSE_SCALE)
         return cls(centre, np.where(spread > 0, inverse, 0.0), intercept)
 
+    @cached_property
+    def shift(self) -> Floats:
+        """What the scaled columns of X have more than the core's."""
+        return self.centre * self.inverse_scale
+
+    @cached_property
+    def is_scaled(self) -> bool:
+        return bool((self.inverse_scale != 1).any())
+
+    @cached_property
+    def is_centred(self) -> bool:
+        return bool(self.shift.any())
+
+    @cached_property
     def penalty_weight(self) -> Floats:
         """Weight of theta_j^2 in ||W||^2: inverse_scale_j^2, and 1 for columns that carry nothing, (n_columns,)."""
         return np.where(self.inverse_scale > 0, self.inverse_scale**2, 1.0)

@@ -27,6 +27,7 @@ class _Penalty:
         self.part = (slice(None), *part) if isinstance(part, tuple) else (slice(None), part)
         self.weight = weight
         self._is_plain = isinstance(weight, float) and weight == 1.0
+        self._ridge: Floats | None = None
         self._addend = np.empty(0)  # a buffer: arrays of a network's size are slow to allocate at every step
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
@@ -34,10 +35,17 @@ class _Penalty:
         self.lambd, self.m = self.lambd[mask], self.m[mask]
         if np.ndim(self.weight) == 3:
             self.weight = self.weight[mask]
+        self._ridge = None
 
     def strength(self, params: Floats) -> Floats:
         """lambda/m, shaped to multiply params (P, ...)."""
         return (self.lambd / self.m).reshape((-1,) + (1,) * (params.ndim - 1)).astype(params.dtype, copy=False)
+
+    def ridge(self, params: Floats) -> Floats:
+        """lambda/m * weight, shaped to multiply the penalized part of params (P, ...)."""
+        if self._ridge is None:
+            self._ridge = self.strength(params) * self.weight
+        return self._ridge
 
 
 class L2(_Penalty):
@@ -48,21 +56,20 @@ class L2(_Penalty):
         W = params[self.part]
         if W.ndim == 2 and self._is_plain:
             return self.lambd / (2 * self.m) * np.matmul(W[:, None, :], W[:, :, None])[:, 0, 0]
-        return (self.strength(W) * self.weight * W * W).reshape(len(W), -1).sum(axis=1) / 2
+        return (self.ridge(params) * W * W).reshape(len(W), -1).sum(axis=1) / 2
 
     def add_gradient(self, params: Floats, gradient: Floats) -> None:
         """gradient += (lambda/m) W, in place."""
         W, dW = params[self.part], gradient[self.part]
-        strength = self.strength(params)
         if self._addend.shape != W.shape or self._addend.dtype != W.dtype:
             self._addend = np.empty_like(W)
-        np.multiply(strength if self._is_plain else strength * self.weight, W, out=self._addend)
+        np.multiply(self.ridge(params), W, out=self._addend)
         dW += self._addend
 
     def curvature(self, params: Floats) -> Floats:
         """Second derivative per parameter, lambda/m on the penalized ones; shape of params."""
         curvature = np.zeros_like(params)
-        curvature[self.part] = self.strength(params) * self.weight
+        curvature[self.part] = self.ridge(params)
         return curvature
 
 
@@ -80,7 +87,7 @@ class L1(_Penalty):
     def threshold(self, params: Floats) -> Floats:
         """lambda/m * weight on the penalized parameters, 0 on the others: a zero stays where |slope| is below it."""
         threshold = np.zeros_like(params)
-        threshold[self.part] = self.strength(params) * self.weight
+        threshold[self.part] = self.ridge(params)
         return threshold
 
     def prox(self, params: Floats, step: Any = 1.0) -> Floats:

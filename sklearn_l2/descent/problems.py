@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class LinearProblems:
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
         strongest = max((self.lambd / self.m).max(), 1.0)
-        weight = columns.penalty_weight()
+        weight = columns.penalty_weight
         if self.column_weight is not None:
             weight = weight * self.column_weight[:, None]
         weight = np.minimum(weight, _LARGEST_PENALTY / strongest)
@@ -116,6 +117,7 @@ class LinearProblems:
             return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))
         return L2(self.lambd, self.m, np.s_[:, : weight.shape[-1]], weight)
 
+    @cached_property
     def class_shares(self) -> Floats:
         """Each class's part of a problem's weight, (P, number of classes)."""
         K = self.n_score_rows
@@ -126,7 +128,7 @@ class LinearProblems:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""
         theta = np.zeros((len(self.lambd), self.n_score_rows, len(columns.centre) + columns.intercept))
         if self.free_bias:
-            logs = np.log(self.class_shares())
+            logs = np.log(self.class_shares)
             theta[:, :, -1] = (
                 logs[:, 1:] - logs[:, :1] if self.n_score_rows == 1 else logs - logs.mean(axis=1, keepdims=True)
             )
@@ -134,7 +136,7 @@ class LinearProblems:
 
     def value_at_start(self) -> Floats:
         """J with W = 0, (P,)."""
-        shares = self.class_shares()
+        shares = self.class_shares
         if not self.free_bias:
             return np.full(len(shares), np.log(shares.shape[1]))
         return -np.sum(shares * np.log(shares), axis=1)

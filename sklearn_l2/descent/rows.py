@@ -72,7 +72,7 @@ class RowBlocks:
         self.slices = [slice(a, min(a + size, self.n_rows)) for a in range(0, self.n_rows, size)]
         partial_sum = 8 * (self.n_columns + 1) * n_scores
         n_groups = max(1, min(_MAX_GROUPS, len(self.slices), working_memory // (4 * partial_sum)))
-        self.groups = [group.tolist() for group in np.array_split(np.arange(len(self.slices)), n_groups)]
+        self.groups = _even_parts(len(self.slices), n_groups)
         self._pass_cost = int(self.n_elements * (1 + n_scores / 8)) + _COST_OF_A_SCORE * self.n_rows * n_scores
         n_row_groups = min(_MAX_GROUPS, 1 + _COST_OF_A_SCORE * self.n_rows * n_scores // _COST_WORTH_A_THREAD)
         bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
@@ -174,7 +174,7 @@ class RowBlocks:
         """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
         size = max(64, _BLOCK_ELEMENTS // self.n_rows)
         pieces = [slice(a, a + size) for a in range(0, self.n_columns, size)]
-        groups = [group.tolist() for group in np.array_split(np.arange(len(pieces)), min(_MAX_RANGES, len(pieces)))]
+        groups = _even_parts(len(pieces), min(_MAX_RANGES, len(pieces)))
 
         def work(group: list[int], sums: list[Floats]) -> None:
             for k in group:
@@ -252,6 +252,13 @@ class RowBlocks:
         lowest, highest = low.min(axis=0), high.max(axis=0)
         spread = np.maximum(highest / 2 - mean / 2, mean / 2 - lowest / 2) * 2
         return np.clip(mean, lowest, highest), np.where(lowest == highest, 0.0, spread)
+
+
+def _even_parts(n: int, n_parts: int) -> list[list[int]]:
+    """range(n) cut into parts of like length, the first ones the longer."""
+    length, longer = divmod(n, n_parts)
+    bounds = [k * length + min(k, longer) for k in range(n_parts + 1)]
+    return [list(range(a, b)) for a, b in itertools.pairwise(bounds)]
 
 
 def _over_rows(extremum: np.ufunc, block: Floats) -> Floats:

@@ -156,13 +156,14 @@ def _coarse_optimum(
     those that they were merged from.
     """
     n_parameters = rows.n_columns * problems.n_score_rows
-    few, at_all, nearest = merged(problems)
-    if len(few.lambd) < len(problems.lambd):
-        optimum, preconditioner = _rough_optimum(few, rows, 1e-4 * n_parameters / rows.n_rows)
-        if optimum is None:
-            return None, None
-        built = preconditioner.select(nearest) if isinstance(preconditioner, SampledHessian) else None
-        return (at_all(optimum[0]), at_all(optimum[1])), built
+    if len(problems.lambd) > 1:
+        few, at_all, nearest = merged(problems)
+        if len(few.lambd) < len(problems.lambd):
+            optimum, preconditioner = _rough_optimum(few, rows, 1e-4 * n_parameters / rows.n_rows)
+            if optimum is None:
+                return None, None
+            built = preconditioner.select(nearest) if isinstance(preconditioner, SampledHessian) else None
+            return (at_all(optimum[0]), at_all(optimum[1])), built
     n_sample = n_sampled_rows(rows.n_rows, n_parameters)
     if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
         indices = even_sample(rows.n_rows, n_sample)
