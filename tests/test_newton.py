@@ -64,6 +64,7 @@ def test_the_rows_moves_bound_what_a_newton_step_leaves(seed, n_classes, size, n
         _, s = decrement(hessian, slope)
         change = objective.compute_scores(s)
         largest, bound = objective.moves(change)
+        np.testing.assert_array_equal(objective.largest_move(change), largest)
         pairs = change - change.min(axis=2, keepdims=True) if n_classes > 2 else np.abs(change)
         assert_allclose(largest, pairs.max(axis=(0, 2)))
         shorten = np.minimum(1, 0.5 / np.maximum(largest, 1e-300))  # the bound is for moves of up to 0.5

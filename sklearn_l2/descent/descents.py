@@ -36,7 +36,7 @@ class NewtonEnd:
         newton = self.newton
         if not (newton.converged | newton.unbounded | newton.stalled).any():
             return np.zeros(len(params), dtype=np.int8)
-        return np.select([newton.converged, newton.unbounded, newton.stalled], [CONVERGED, UNBOUNDED, STALLED])
+        return np.where(newton.converged, CONVERGED, np.where(newton.unbounded, UNBOUNDED, STALLED * newton.stalled))
 
     def keep(self, mask: Mask) -> None:
         """The update forgets the problems itself."""

@@ -34,12 +34,13 @@ def line_search(
     objective: LinearObjective,
     penalty: Penalty,
     params: Floats,
+    J: Floats,
     s: Floats,
     change: Floats,
     slope: Floats,
     certain: Mask,
 ) -> Floats:
-    """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does.
+    """Step lengths (P,), 1 where it lowers J (P,) enough, else backtracked, 0 where none does.
 
     `slope` (P,) is the fall of J expected of the step s (P, K, D), `change` the scores' change by it (n, P, K), and
     `certain` tells which problems' full step is known to go down.
@@ -48,12 +49,10 @@ def line_search(
     undecided = ~certain
     if not undecided.any():
         return length
-    scores, value = objective.scores, objective.value
+    scores = objective.scores
     if scores is None:
         scores = objective.compute_scores(params)
-        value = objective.loss_after(scores, change, 0 * length, np.arange(len(params)))
-    assert value is not None
-    J = value + penalty.value(params)
+        J = objective.loss_after(scores, change, 0 * length, np.arange(len(params))) + penalty.value(params)
     for _ in range(_MAX_HALVINGS):
         value = objective.loss_after(scores, change, length, np.flatnonzero(undecided))
         penalties = penalty.value(params + per_problem(length) * s)[undecided]

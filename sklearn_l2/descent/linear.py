@@ -99,21 +99,19 @@ class LinearObjective:
         factor = np.empty((n_columns, len(flat)), dtype=self.rows.dtype)
         for part in _pieces(n_columns, len(flat)):
             factor[part] = (flat[:, part] * scale[part]).T
-        offset = -(flat[:, :n_columns] @ (scale * self.columns.centre))
+        offset = -(flat[:, :n_columns] @ self.columns.shift)
         if self.columns.intercept:
             offset += flat[:, n_columns]
         return factor, offset.astype(self.rows.dtype, copy=False)
 
     def _from_columns(self, products: Floats, sums: Floats, shape: tuple[int, ...]) -> Floats:
         """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
-        n_columns, scale = self.rows.n_columns, self.columns.inverse_scale
-        shift = self.columns.centre * scale
-        is_scaled, is_centred = (scale != 1).any(), shift.any()
+        n_columns, columns = self.rows.n_columns, self.columns
         flat = np.empty((len(sums), shape[-1]))
         for part in _pieces(n_columns, len(sums)):
-            centred = products[part] * scale[part, None] if is_scaled else products[part]
-            if is_centred:
-                centred = centred - np.multiply.outer(shift[part], sums)
+            centred = products[part] * columns.inverse_scale[part, None] if columns.is_scaled else products[part]
+            if columns.is_centred:
+                centred = centred - np.multiply.outer(columns.shift[part], sums)
             flat[:, part] = centred.T
         if self.columns.intercept:
             flat[:, n_columns] = sums
@@ -185,7 +183,8 @@ class LinearObjective:
             self.scores = np.empty(shape, dtype=self.rows.dtype)
         if not self.curvature.size and self.keeps_curvature:
             self.curvature = np.empty(shape, dtype=self.row_dtype)
-        factor, offset = self._to_scores(params)
+        if not scores_known:
+            factor, offset = self._to_scores(params)
 
         def add(block: Any, rows: slice, products: Floats, sums: Floats, value: Floats) -> None:
             if scores_known:
@@ -203,7 +202,8 @@ class LinearObjective:
             sums += multiply(np.ones(len(slope), dtype=slope.dtype), _flat(slope))
             _add_transposed(block, slope, products)
 
-        products, sums, self.value = self.rows.sum_blocks(add, factor.shape, offset.shape, (self.n_problems,))
+        n_columns, n_scores = self.rows.n_columns, shape[1] * shape[2]
+        products, sums, self.value = self.rows.sum_blocks(add, (n_columns, n_scores), (n_scores,), (self.n_problems,))
         self.scores_are_current = False
         return self.value, self._from_columns(products, sums, params.shape)
 
@@ -246,18 +246,32 @@ class LinearObjective:
         """Slices of `rows` with about _PIECE scores each."""
         return _pieces(rows.stop, self.n_problems * self.n_score_rows, rows.start)
 
-    def moves(self, change: Floats) -> tuple[Floats, Floats]:
-        """How far a step moves scores by change (n, P, K), and a bound on what it leaves of J for that, (P,) each.
+    def _row_moves(self, change: Floats) -> Floats:
+        """How far a score of a row moves against the row's others (two classes: against 0), (rows, P)."""
+        return np.abs(change[:, :, 0]) if self.is_binary else spread(change)
 
-        The first is the largest move of a score against the row's others (two classes: against 0). Rows that move by
-        d_i change their curvature h_i by h_i d_i at most, which leaves (1/8) sum h_i d_i^4 or, with factors of
-        exp(d_i) for d_i <= 0.5, less than four times as much.
+    def largest_move(self, change: Floats) -> Floats:
+        """How far a step moves scores by change (n, P, K), (P,)."""
+        largest: list[Floats] = []
+
+        def add(rows: slice) -> None:
+            for part in self._pieces(rows):
+                largest.append(self._row_moves(change[part]).max(axis=0))
+
+        self.rows.sum_rows(add)
+        return largest[0] if len(largest) == 1 else np.max(largest, axis=0)
+
+    def moves(self, change: Floats) -> tuple[Floats, Floats]:
+        """The same, and a bound on what the step leaves of J for it, (P,) each.
+
+        Rows that move by d_i change their curvature h_i by h_i d_i at most, which leaves (1/8) sum h_i d_i^4 or, with
+        factors of exp(d_i) for d_i <= 0.5, less than four times as much.
         """
         largest: list[Floats] = []
 
         def add(rows: slice, bound: Floats) -> None:
             for part in self._pieces(rows):
-                d = np.abs(change[part, :, 0]) if self.is_binary else spread(change[part])
+                d = self._row_moves(change[part])
                 largest.append(d.max(axis=0))
                 np.multiply(d, d, out=d)
                 np.multiply(d, d, out=d)
@@ -327,7 +341,7 @@ class LinearObjective:
     def hessian_diagonal(self) -> Floats:
         """Diagonal of the data part's Hessian, (P, K, D); reads X once."""
         n_columns, n_scores = self.rows.n_columns, self.n_problems * self.n_score_rows
-        scale, shift = self.columns.inverse_scale, self.columns.centre * self.columns.inverse_scale
+        scale, shift = self.columns.inverse_scale, self.columns.shift
 
         def add(block: Any, rows: slice, squares: Floats, sums: Floats) -> None:
             r = self.score_curvature(rows).reshape(rows.stop - rows.start, n_scores)

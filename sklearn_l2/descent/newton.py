@@ -124,8 +124,8 @@ class TruncatedNewton:
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
         self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
-        self.least = np.full((2, n_problems), np.inf)  # J and decrement so far
-        self.idle = np.zeros(n_problems, dtype=np.int64)  # steps since one of them fell
+        self.least = np.full((2, n_problems), np.inf)  # J and decrement before the steps in `recent`
+        self.recent: list[tuple[Floats, Floats]] = []  # J and decrement at the last steps
         self.debt = 0.0 if preconditioner.is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
@@ -140,10 +140,10 @@ class TruncatedNewton:
             "unbounded",
             "strayed",
             "doubted",
-            "idle",
         ):
             setattr(self, name, getattr(self, name)[mask])
         self.least = self.least[:, mask]
+        self.recent = [(J[mask], decrement[mask]) for J, decrement in self.recent]
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
@@ -161,17 +161,19 @@ class TruncatedNewton:
         self.decrement = decrement
 
         change = self.objective.score_changes(s)
-        move, drift = self.objective.moves(change)
+        # A rough preconditioner does not tell what a step leaves, and an exact one makes another step cheap.
+        left = decrement
+        if self.preconditioner.rough or self.preconditioner.exact:
+            move = self.objective.largest_move(change)
+        else:
+            move, drift = self.objective.moves(change)
+            left = _SAFETY * self.residual + np.minimum(drift, move**2 * decrement)
         small = move <= SMALL_MOVE
-        length = line_search(self.objective, self.penalty, params, s, change, slope, small)
+        length = line_search(self.objective, self.penalty, params, J, s, change, slope, small)
         params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self._stands_still(J)
-        left = _SAFETY * self.residual + np.minimum(drift, move**2 * decrement)
-        # A rough preconditioner does not tell what a step leaves, and an exact one makes another step cheap.
-        if self.preconditioner.rough or self.preconditioner.exact:
-            left = decrement
         self.converged = (left <= self.tol) & small
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted
@@ -181,10 +183,12 @@ class TruncatedNewton:
 
     def _stands_still(self, J: Floats) -> Mask:
         """Which problems have neither lowered J (P,) nor their decrement for many steps: numbers say no more."""
-        gained = (J < self.least[0] - _RESOLVED * np.abs(J)) | (self.decrement < self.least[1] / 2)
-        self.least = np.minimum(self.least, [J, self.decrement])
-        self.idle = np.where(gained, 0, self.idle + 1)
-        return self.idle >= _PATIENCE
+        self.recent.append((J, self.decrement))
+        if len(self.recent) <= _PATIENCE:
+            return np.zeros(len(J), dtype=bool)
+        self.least = np.minimum(self.least, self.recent.pop(0))
+        lately = np.min(self.recent, axis=0)
+        return ~((lately[0] < self.least[0] - _RESOLVED * np.abs(lately[0])) | (lately[1] < self.least[1] / 2))
 
     def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
         """s (P, K, D) with H s = -gradient."""

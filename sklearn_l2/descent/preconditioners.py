@@ -33,7 +33,6 @@ _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _ROWS_AT_A_TIME = 1000
-_ELEMENTS_AT_A_TIME = 2**18
 _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
@@ -79,9 +78,12 @@ def choose_preconditioner(
     pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
     if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(objective.rows, size):
         return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
-    strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
-    of_data, of_factor = (np.round(strength), np.round(strength, 2)) if shared else 2 * [np.arange(n_problems)]
-    if objective.rows.n_rows * size**2 <= _FEW_OPERATIONS and len(np.unique(of_data)) == n_problems:
+    of_data = of_factor = np.arange(n_problems)
+    if shared:
+        strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
+        of_data, of_factor = np.round(strength), np.round(strength, 2)
+    all_differ = not shared or len(np.unique(of_data)) == n_problems
+    if all_differ and objective.rows.n_rows * size**2 <= _FEW_OPERATIONS:
         return ExactHessian(objective)
     if size > _MANY_PARAMETERS:
         of_factor = of_data
@@ -165,34 +167,15 @@ class ExactHessian(Exact):
         self.inverse_factor: Floats = np.empty(0)  # (P, K D, K D)
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
-        H = self._hessians(objective)
-        i = np.arange(H.shape[1])
-        H[:, i, i] += penalty.curvature(theta).reshape(len(theta), -1)
-        diagonal = H[:, i, i]
-        scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-        H *= scale[:, :, None]
-        H *= scale[:, None, :]
-        H[:, i, i] = 1 + _JITTER * float(np.finfo(float).eps)
-        try:
-            inverse = np.linalg.inv(np.linalg.cholesky(H))
-        except np.linalg.LinAlgError:  # one of them has a flat direction
-            inverse = np.stack([_inverse_cholesky(each, np.zeros(len(i)))[0] for each in H])
-        self.inverse_factor = inverse * scale[:, None, :]
-
-    def _hessians(self, objective: LinearObjective) -> Floats:
-        n_problems, size = objective.n_problems, self.sample.shape[1] * objective.n_score_rows
-        H = np.empty((n_problems, size, size))
-        if not objective.is_binary:
-            for p in range(n_problems):
-                H[p] = _softmax_hessian(
-                    objective.rows, self.sample, objective.curvature[:, p], objective.share_of(slice(None), p)
-                )
-            return H
-        step = max(1, _ELEMENTS_AT_A_TIME // self.sample.size)
-        for some in (slice(a, a + step) for a in range(0, n_problems, step)):
-            weighted = self.sample.T * objective.curvature[:, some, 0].T[:, None, :]
-            np.matmul(weighted, self.sample, out=H[some])
-        return H
+        ridge = penalty.curvature(theta).reshape(len(theta), -1)
+        self.inverse_factor = np.empty((*ridge.shape, ridge.shape[1]))
+        for p in range(len(ridge)):
+            curvature = objective.curvature[:, p]
+            if objective.is_binary:
+                H = _hessian(objective.rows, self.sample, curvature[:, 0])
+            else:
+                H = _softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
+            self.inverse_factor[p] = _inverse_cholesky(H, ridge[p])[0]
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         factor = self.inverse_factor[problems]
@@ -369,9 +352,10 @@ def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) 
     joint = ((p * root)[:, :, None] * sample[:, None, :]).reshape(-1, K * D)
     H = -multiply(joint.T, joint)
     blocks = H.reshape(K, D, K, D)
+    others = multiply(p, 1 - np.eye(K, dtype=p.dtype))  # 1 - p_k without cancellation
+    roots = root * np.sqrt(p * others)
     for k in range(K):
-        others = np.delete(p, k, axis=1).sum(axis=1, keepdims=True)  # 1 - p_k without cancellation
-        scaled = root * np.sqrt(p[:, k, None] * others) * sample
+        scaled = roots[:, k, None] * sample
         blocks[k, :, k] = multiply(scaled.T, scaled)
     # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
     j = np.arange(D)
@@ -396,9 +380,9 @@ def _inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
     scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
     H = H * scale[:, None] * scale
     jitter = _JITTER * float(np.finfo(H.dtype).eps)
-    cholesky, invert = scipy.linalg.get_lapack_funcs(("potrf", "trtri"), (H,))
+    cholesky, invert = scipy.linalg.get_lapack_funcs(("potrf", "trtri"), dtype=H.dtype)
     while True:
-        np.fill_diagonal(H, 1 + jitter)
+        H.flat[:: len(H) + 1] = 1 + jitter
         L, failed = cholesky(H, lower=1, clean=1)
         if not failed:
             inverse, _ = invert(L, lower=1)

@@ -86,12 +86,12 @@ class ProximalNewton:
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
-        small = self.objective.moves(change)[0] <= SMALL_MOVE
+        small = self.objective.largest_move(change) <= SMALL_MOVE
         assert self.objective.value is not None
         J = self.objective.value + self.penalty.value(params)
         # Where J no longer resolves the descent, a small move is known to go down and needs no test.
         certain = small & (-slope <= _RESOLUTION * J)
-        length = line_search(self.objective, self.penalty, params, s, change, slope, certain)
+        length = line_search(self.objective, self.penalty, params, J, s, change, slope, certain)
         length[slope > 0] = 0.0
         params += length[:, None, None] * s
         self.objective.move(change, length)
