@@ -1,0 +1,63 @@
+"""The page and the JSON file: what was run on which machine, and the part of each section."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .section import table
+
+PAGE, RESULTS, PICTURES = "benchmarks.md", "benchmarks.json", "benchmarks"
+
+HEAD = """\
+# Benchmarks
+
+Written by `python -m benchmarks`; every raw time is in [{results}]({results}). Whoever wants to know how things are on
+another machine runs it there: CONTRIBUTING.md says how to install the peers.
+"""
+
+
+def read(directory: Path) -> dict[str, Any]:
+    """The sections that were measured before, by name."""
+    path = directory / RESULTS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(directory: Path, results: dict[str, Any], sections: Iterable[tuple[str, ModuleType]]) -> None:
+    """The JSON file, the page, and its pictures."""
+    pictures = directory / PICTURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    measured = [(name, section) for name, section in sections if name in results]
+    ordered = {name: results[name] for name, _ in measured}
+    (directory / RESULTS).write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    parts = [HEAD.format(results=RESULTS)]
+    machine = None
+    for name, section in measured:
+        result = results[name]
+        if result["machine"] != machine:
+            machine = result["machine"]
+            parts.append(described(machine))
+        parts.append(f"## {section.TITLE}\n\n{section.markdown(result['rows'], pictures).strip()}\n")
+    (directory / PAGE).write_text("\n".join(parts), encoding="utf-8")
+
+
+def described(machine: dict[str, Any]) -> str:
+    """A paragraph and a table on the machine."""
+    blas = ", ".join(
+        f"{each['prefix']} {each['version']} with its {each['architecture']} kernel on {each['num_threads']} threads"
+        for each in machine["blas"]
+    )
+    variables = ", ".join(f"`{name}={value}`" for name, value in machine["environment"].items())
+    giga = 1e-9
+    return (
+        f"{machine['date']}: {machine['processor']}, {machine['cores']} hardware threads, {machine['system']}, "
+        f"Python {machine['python']}. BLAS: {blas}. "
+        f"Environment variables that matter to it: {variables or 'none'} (`OPENBLAS_CORETYPE` slows a current numpy). "
+        f"A matrix product runs at {machine['float64 multiply-adds per second'] * giga:.1f} (float32: "
+        f"{machine['float32 multiply-adds per second'] * giga:.1f}) billion multiply-adds a second, memory is read at "
+        f"{machine['bytes per second'] * giga:.1f} GB/s.\n\n"
+        + table(["package", "version"], [[name, version] for name, version in machine["versions"].items()])
+    )
