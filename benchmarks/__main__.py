@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import machine, page
 
-SECTIONS: tuple[str, ...] = ()  # modules of this package; section.py says what one is
+SECTIONS = ("fits",)  # modules of this package; section.py says what one is
 
 
 def main(arguments: list[str] | None = None) -> None:

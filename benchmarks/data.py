@@ -1,8 +1,14 @@
-"""Data sets of the benchmarks: bundled with scikit-learn, or made from a fixed seed."""
+"""Data sets of the benchmarks: bundled with scikit-learn or ISLP, or made from a fixed seed.
+
+A process that is to fit a data set makes it itself, `make(name)`, from a name in `NAMES`. Labels are 0, 1, ...
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +37,16 @@ def standardized(name: str) -> Data:
     return StandardScaler().fit_transform(X), y
 
 
+def credit_default() -> Data:
+    """10 000 x 3, the Default table of the package ISLP, unscaled: student or not, balance and income in dollars."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ISLP import load_data
+    table = load_data("Default")
+    columns = [(table["student"] == "Yes").astype(float), table["balance"], table["income"]]
+    return np.column_stack(columns), (table["default"] == "Yes").to_numpy().astype(int)
+
+
 def dense(n_samples: int, n_features: int) -> Data:
     """Two overlapping classes, half of the columns informative, standardized."""
     X, y = make_classification(
@@ -45,6 +61,38 @@ def badly_scaled(n_samples: int, n_features: int) -> Data:
     rng = np.random.default_rng(0)
     scale = 10 ** rng.uniform(-3, 3, n_features)
     return (X + 5 * rng.standard_normal(n_features)) * scale, y
+
+
+def gaussian(
+    n_samples: int,
+    n_features: int,
+    *,
+    n_classes: int = 2,
+    condition: float = 1.0,
+    correlation: float = 0.0,
+    rare: float = 0.5,
+) -> Data:
+    """Normal columns and labels drawn from a logistic model.
+
+    `condition` is that of the columns' covariance, whose axes are not those of the columns; `correlation` that of
+    neighbouring columns; `rare` the share of class 1 among two.
+    """
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, n_features))
+    noise = rng.gumbel(size=(n_samples, n_classes))
+    W = rng.standard_normal((n_features, n_classes)) * 2 / np.sqrt(n_features)
+    scores = X @ W + noise
+    if n_classes == 2:
+        difference = scores[:, 1] - scores[:, 0]
+        y = (difference > np.quantile(difference, 1 - rare)).astype(int)
+    else:
+        y = scores.argmax(axis=1)
+    for j in range(1, n_features if correlation else 0):
+        X[:, j] = correlation * X[:, j - 1] + np.sqrt(1 - correlation**2) * X[:, j]
+    if condition > 1:
+        axes, _ = np.linalg.qr(rng.standard_normal((n_features, n_features)))
+        X = (X * np.logspace(0, -np.log10(condition) / 2, n_features)) @ axes
+    return X, y
 
 
 def wide(n_samples: int = 200, n_features: int = 10_000) -> Data:
@@ -96,3 +144,59 @@ def _tf_idf(counts: Any) -> Any:
     counts.data = (1 + np.log(counts.data)) * np.log(n_samples / document_frequency)[counts.indices]
     lengths = np.sqrt(np.maximum(counts.multiply(counts).sum(axis=1).A1, 1e-12))
     return sp.csr_matrix(sp.diags(1 / lengths) @ counts)
+
+
+def few_informative(n: int = 2000) -> Data:
+    """n x n: 50 informative columns and 100 that repeat them."""
+    return make_classification(n, n, n_informative=50, n_redundant=100, random_state=0)
+
+
+def few_weights(n: int = 2000, correlation: float = 0.0) -> Data:
+    """n x n: 100 columns with a weight; coordinate descent is at its best where neighbours are not correlated."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, n))
+    for j in range(1, n if correlation else 0):
+        X[:, j] = correlation * X[:, j - 1] + np.sqrt(1 - correlation**2) * X[:, j]
+    w = np.zeros(n)
+    w[rng.choice(n, 100, replace=False)] = rng.standard_normal(100)
+    return X, (X @ w + 2 * rng.standard_normal(n) > 0).astype(int)
+
+
+NAMES: dict[str, Callable[[], Data]] = {
+    **{f"{name}, raw": partial(raw, name) for name in RAW},
+    **{f"{name}, scaled": partial(standardized, name) for name in RAW},
+    "credit default, raw": credit_default,
+    "1 000 x 5": partial(dense, 1_000, 5),
+    "1 000 x 20": partial(dense, 1_000, 20),
+    "10 000 x 50": partial(dense, 10_000, 50),
+    "50 000 x 100": partial(dense, 50_000, 100),
+    "20 000 x 500": partial(dense, 20_000, 500),
+    "5 000 x 2 000": partial(gaussian, 5_000, 2_000),
+    "1 000 000 x 20": partial(gaussian, 1_000_000, 20),
+    "50 000 x 100, badly scaled": partial(badly_scaled, 50_000, 100),
+    **{
+        f"10 000 x 50, condition {condition:.0e}": partial(gaussian, 10_000, 50, condition=condition)
+        for condition in (1e4, 1e8, 1e12)
+    },
+    "10 000 x 200, neighbours correlated": partial(gaussian, 10_000, 200, correlation=0.95),
+    "100 000 x 20, one in 1 000": partial(gaussian, 100_000, 20, rare=0.001),
+    "wide 200 x 10 000": wide,
+    "sparse 10 000 x 50 000": sparse_text,
+    "10 000 x 50, 5 classes": partial(gaussian, 10_000, 50, n_classes=5),
+    "20 000 x 100, 20 classes": partial(gaussian, 20_000, 100, n_classes=20),
+    "10 000 x 100, 100 classes": partial(gaussian, 10_000, 100, n_classes=100),
+    "sparse 50 000 x 18 000, 20 classes": sparse_topics,
+    "2 000 x 2 000, few informative": few_informative,
+    "2 000 x 2 000, independent": few_weights,
+    "2 000 x 2 000, correlated": partial(few_weights, correlation=0.9),
+}
+
+
+def is_available(name: str) -> bool:
+    """Whether the package is installed that the data come from."""
+    return name != "credit default, raw" or importlib.util.find_spec("ISLP") is not None
+
+
+def make(name: str) -> Data:
+    """X, dense (C order) or CSR, and y."""
+    return NAMES[name]()

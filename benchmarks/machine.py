@@ -72,7 +72,7 @@ def _version(package: str) -> str | None:
 
 
 def _matters(variable: str) -> bool:
-    return variable.startswith(("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "KMP_"))
+    return variable.startswith(("OMP_", "OPENBLAS_", "MKL_", "BLIS_"))
 
 
 def _processor() -> str:

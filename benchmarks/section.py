@@ -8,8 +8,8 @@ A section is a module of this package that `benchmarks.__main__` lists, with
                                     pictures are saved in the directory `pictures` and linked by their names
 
 `Cell.run()` returns rows: dicts that JSON can hold, with every raw time in them. Rows survive in the JSON file, and the
-page can be written again from there, so `markdown` must not measure or look anything up. Peers run in processes of their
-own, `worker.Worker`; `worker.in_turn` takes what is to be compared in turn.
+page can be written again from there, so `markdown` must not measure or look anything up. Peers run in processes of
+their own, `worker.Worker`; `worker.in_turn` times them in turn.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_QUIET = 0.25  # seconds after which the threads of the side before have stopped spinning
+QUIET = 0.1  # seconds after which the threads of the side before have stopped spinning
 _START = 120.0  # seconds to import and to compile in
 
 
@@ -110,6 +110,6 @@ def in_turn(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str,
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):
         for name, side in sides.items():
-            time.sleep(_QUIET)
+            time.sleep(QUIET)
             seconds[name].append(side())
     return seconds
