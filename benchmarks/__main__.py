@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import time
 from pathlib import Path
 
 from . import machine, page
+from .worker import timed
 
-SECTIONS = ("fits",)  # modules of this package; section.py says what one is
+SECTIONS = ("fits", "l1", "growth", "limit")  # modules of this package; section.py says what one is
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,17 +37,14 @@ def main(arguments: list[str] | None = None) -> None:
     if not asked.page:
         described = machine.describe()
         for name, section in sections:
-            if asked.sections and name not in asked.sections:
-                continue
-            start, rows = time.perf_counter(), []
-            for cell in section.cells(asked.quick):
-                if asked.cells is None or any(part in cell.name for part in asked.cells):
-                    print(f"{name}: {cell.name}", flush=True)
-                    rows += cell.run()
-            seconds = time.perf_counter() - start
-            results[name] = {"machine": described, "quick": asked.quick, "seconds": seconds, "rows": rows}
-            page.write(directory, results, sections)
-            print(f"{name}: {seconds:.0f} s", flush=True)
+            if not asked.sections or name in asked.sections:
+                results[name] = {"machine": described, "quick": asked.quick, "rows": []}
+                for cell in section.cells(asked.quick):
+                    if asked.cells is None or any(part in cell.name for part in asked.cells):
+                        seconds, rows = timed(cell.run)
+                        results[name]["rows"] += rows
+                        page.save(directory, results)
+                        print(f"{name}: {cell.name}, {seconds:.1f} s", flush=True)
     page.write(directory, results, sections)
 
 

@@ -1,11 +1,13 @@
 """Data sets of the benchmarks: bundled with scikit-learn or ISLP, or made from a fixed seed.
 
-A process that is to fit a data set makes it itself, `make(name)`, from a name in `NAMES`. Labels are 0, 1, ...
+A process that is to fit a data set makes it itself, `make(name)`, from a name in `NAMES` or one of `ladder`. Labels
+are 0, 1, ...
 """
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -197,6 +199,15 @@ def is_available(name: str) -> bool:
     return name != "credit default, raw" or importlib.util.find_spec("ISLP") is not None
 
 
+def ladder(n_samples: int, n_features: int, n_classes: int = 2) -> str:
+    """The name of a data set of any size."""
+    return f"gaussian, {n_samples} x {n_features}, {n_classes} classes"
+
+
 def make(name: str) -> Data:
     """X, dense (C order) or CSR, and y."""
+    size = re.fullmatch(r"gaussian, (\d+) x (\d+), (\d+) classes", name)
+    if size:
+        n_samples, n_features, n_classes = map(int, size.groups())
+        return gaussian(n_samples, n_features, n_classes=n_classes)
     return NAMES[name]()

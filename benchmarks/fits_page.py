@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import peers, pictures
-from .race import FITS, HOPELESS, LEVELS, reached, times
+from .race import FAIR, FITS, HOPELESS, LEVELS, reached, times
 from .section import Row, duration, ratio, table
 
 _LOWEST = 1e-16  # of a picture
@@ -17,8 +17,9 @@ OVERVIEW = f"""\
 Each peer fits with stricter and stricter stopping; J - J* is that of the coefficients it returns, against an optimum
 known to 10⁻¹⁴ or better, whatever the peer says of itself. A time is that of the fastest stopping that got within the
 level: ours and the two fastest others of each level are timed in turn, medians, the others once. Each library runs in a
-process of its own. A fit that takes {HOPELESS} times as long as our strictest one (never less than 0.25 s nor more
-than 5 s) is given up, as is a peer with {FITS} times as much in all; – then tells how near it came.
+process of its own. A fit that takes {HOPELESS} times as long as our strictest one is given up (never before 0.25 s, at
+most after 1.5 s or {FAIR} times as long as ours), as is a peer with {FITS} times as much in all; – then tells how near
+it came.
 """
 
 
@@ -90,7 +91,9 @@ def curves(rows: Sequence[Row], directory: Path, name: str) -> str:
         for row in rows
     }
     path = directory / f"{name}.png"
-    pictures.panels(path, panels, list(peers.BY_NAME), x="seconds", y="J - J*", levels=LEVELS, lowest=_LOWEST)
+    pictures.panels(
+        path, panels, list(peers.BY_NAME), x="seconds", y="J - J*", levels=LEVELS, lowest=_LOWEST, bold=(peers.OURS,)
+    )
     return f"![J - J* against seconds: {name}]({directory.name}/{path.name})\n"
 
 

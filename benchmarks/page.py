@@ -26,13 +26,22 @@ def read(directory: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def save(directory: Path, results: dict[str, Any]) -> None:
+    """The JSON file: a line for each row."""
+    directory.mkdir(parents=True, exist_ok=True)
+    sections = []
+    for name, result in results.items():
+        rows = ",\n  ".join(json.dumps(row) for row in result["rows"])
+        head = json.dumps({key: value for key, value in result.items() if key != "rows"})
+        sections.append(f'"{name}": {head[:-1]}, "rows": [\n  {rows}\n]}}')
+    (directory / RESULTS).write_text("{\n" + ",\n".join(sections) + "\n}\n", encoding="utf-8")
+
+
 def write(directory: Path, results: dict[str, Any], sections: Iterable[tuple[str, ModuleType]]) -> None:
-    """The JSON file, the page, and its pictures."""
+    """The page, and its pictures."""
     pictures = directory / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
     measured = [(name, section) for name, section in sections if name in results]
-    ordered = {name: results[name] for name, _ in measured}
-    (directory / RESULTS).write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     parts = [HEAD.format(results=RESULTS)]
     machine = None
     for name, section in measured:

@@ -12,6 +12,7 @@ import matplotlib
 matplotlib.use("Agg")
 matplotlib.rcParams.update({"font.size": 8, "axes.titlesize": 8})
 import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.ticker import NullFormatter  # noqa: E402
 
 Curve = Sequence[tuple[float, float]]
 
@@ -28,12 +29,16 @@ def panels(
     y: str,
     levels: Sequence[float] = (),
     lowest: float = 0.0,
+    bold: Sequence[str] = (),
+    ticks_at_points: bool = False,
 ) -> None:
-    """Per panel a log-log picture of each side's points; `names` fixes the sides' colours, the first is drawn bold."""
+    """Per panel a log-log picture of each side's points; `names` fixes the sides' colours, `bold` ones are black."""
     present = [name for name in names if any(name in panel for panel in curves.values())]
     n_columns = min(_COLUMNS, len(curves))
     n_rows = math.ceil(len(curves) / n_columns)
-    figure, axes = plt.subplots(n_rows, n_columns, figsize=(2.9 * n_columns, 2.3 * n_rows + 0.6), squeeze=False)
+    n_side_by_side = min(len(present), 2 * n_columns)
+    legend = 0.15 + 0.2 * math.ceil(len(present) / n_side_by_side)  # inches
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=(2.9 * n_columns, 2.3 * n_rows + legend), squeeze=False)
     handles: dict[str, Any] = {}
     for axis, (title, panel) in zip(axes.flat, curves.items(), strict=False):
         for name in present:
@@ -44,13 +49,17 @@ def panels(
                     *zip(*points, strict=True),
                     marker="o",
                     markersize=3,
-                    color="black" if name == names[0] else colour,
+                    color="black" if name in bold else colour,
                     linestyle=line,
-                    linewidth=2 if name == names[0] else 1,
-                    zorder=3 if name == names[0] else 2,
+                    linewidth=2 if name in bold else 1,
+                    zorder=3 if name in bold else 2,
                 )
         for level in levels:
             axis.axhline(level, color="0.8", linewidth=0.6, zorder=1)
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        if ticks_at_points:
+            sizes = sorted({a for points in panel.values() for a, _ in points})
+            axis.set_xticks(sizes, [f"{size:,}".replace(",", " ") for size in sizes])
         axis.set_title(title)
         axis.spines[["top", "right"]].set_visible(False)
     for axis in axes.flat[len(curves) :]:
@@ -60,7 +69,7 @@ def panels(
     for axis in axes.flat[max(len(curves) - n_columns, 0) : len(curves)]:
         axis.set_xlabel(x)
     ordered = [name for name in present if name in handles]
-    figure.legend([handles[name] for name in ordered], ordered, loc="upper center", ncols=min(len(ordered), 7))
-    figure.tight_layout(rect=(0, 0, 1, 1 - (0.3 + 0.2 * (len(ordered) > 7)) / figure.get_figheight()))
+    figure.legend([handles[name] for name in ordered], ordered, loc="upper center", ncols=n_side_by_side)
+    figure.tight_layout(rect=(0, 0, 1, 1 - legend / figure.get_figheight()))
     figure.savefig(path, dpi=90)
     plt.close(figure)

@@ -7,7 +7,6 @@ stopping that reached it. Libraries are in processes of their own, which live on
 
 from __future__ import annotations
 
-import atexit
 import statistics
 import time
 from functools import cache
@@ -21,16 +20,16 @@ from .worker import QUIET, Failed, OutOfTime, Worker
 
 LEVELS = (1e-4, 1e-7, 1e-10)
 _RIVALS = 2  # how many of the others are timed again for each level
-HOPELESS = 25  # a fit may take so many times as long as our strictest one
-_AGAIN = 30.0  # seconds, of a fit that was fast before
-FITS = 3  # and all fits of a sweep so many times as long as one may
+HOPELESS = 20  # a fit may take so many times as long as our strictest one,
+FAIR = 4  # and so many times as long in any case
+_PLENTY = 60.0  # seconds
+_ENOUGH = 5.0  # seconds, after which no third round begins
+FITS = 2  # and all fits of a sweep so many times as long as one may
 
 
 @cache
 def _worker(library: str) -> Worker:
-    worker = Worker(peers.serve)
-    atexit.register(worker.stop)
-    return worker
+    return Worker(peers.serve)
 
 
 def race(
@@ -41,12 +40,13 @@ def race(
     intercept: bool = True,
     repeats: int = 5,
     shortest: float = 0.25,
-    longest: float = 5.0,
+    longest: float = 1.5,
     only: tuple[str, ...] | None = None,
 ) -> Row:
     """A row: what each peer's sweep came to, and the raw times of the fastest at each level.
 
-    A fit has between `shortest` and `longest` seconds, in between as long as ours allows; `only` names the peers.
+    A fit has HOPELESS times our seconds, at least `shortest` and at most `longest`, or FAIR times ours; `only` names
+    the peers.
     """
     X, y = data.make(name)
     optimum = reference.solve(reference.Problem(X, y, lambd, penalty, intercept))
@@ -56,9 +56,11 @@ def race(
     ]
     limit = shortest
     for runner in runners:
-        runner.sweep(limit)
-        if runner.peer.name == peers.OURS:
-            limit = float(np.clip(HOPELESS * max(runner.seconds), shortest, longest))
+        is_ours = runner.peer.name == peers.OURS  # the first
+        runner.sweep(_PLENTY if is_ours else limit)
+        if is_ours:
+            own = max(runner.seconds)
+            limit = max(float(np.clip(HOPELESS * own, shortest, longest)), FAIR * own)
     again = _timed_again(runners, repeats)
     return {
         "data": name,
@@ -100,15 +102,18 @@ class _Runner:
         return seconds, self.optimum.suboptimality(W, b)
 
     def _expected(self) -> float:
-        """Seconds of the next fit, should its time grow as before."""
+        """Seconds of the next fit, should its time grow as before: threefold at most, by half if nothing is known."""
         *_, before, last = [0.0, *self.seconds]
-        return last * last / before if before else last
+        return last * (min(last / before, 3.0) if before else 1.5)
 
     def sweep(self, limit: float) -> None:
         """Fit with stricter and stricter stopping, each within `limit` seconds."""
-        spent = 0.0
+        spent, skip = 0.0, False
         time.sleep(QUIET)
         for stop in self.peer.stops:
+            if skip:
+                skip = False
+                continue
             try:
                 seconds, gap = self.fit(stop, limit)
             except (OutOfTime, Failed) as failure:
@@ -116,9 +121,10 @@ class _Runner:
                 return
             self.points.append({"stop": stop, "seconds": seconds, "gap": gap})
             spent += seconds
+            skip = seconds > limit / 5 and stop != self.peer.stops[-2]  # every other stopping will have to do
             if gap <= LEVELS[-1]:
                 return
-            if spent > FITS * limit or self._expected() > 2 * limit:
+            if spent > FITS * limit or self._expected() > limit:
                 self.failure = f"given up after {spent:.1f} s"
                 return
 
@@ -133,14 +139,17 @@ def _timed_again(runners: list[_Runner], repeats: int) -> list[dict[str, Any]]:
             chosen[runner.peer.name, stop] = runner
     order = sorted(chosen.items(), key=lambda each: each[1].peer.library)
     again = [{"peer": peer, "stop": stop, "seconds": []} for (peer, stop), _ in order]
-    for _ in range(repeats):
+    start = time.perf_counter()
+    for k in range(repeats):
+        if k >= 2 and time.perf_counter() - start > _ENOUGH:
+            break
         library = ""
         for entry, (_, runner) in zip(again, order, strict=True):
             if runner.peer.library != library:
                 library = runner.peer.library
                 time.sleep(QUIET)
             try:
-                entry["seconds"].append(runner.fit(entry["stop"], _AGAIN)[0])
+                entry["seconds"].append(runner.fit(entry["stop"], _PLENTY)[0])
             except (OutOfTime, Failed):
                 runner.failure = "failed when timed again"
     return again

@@ -11,11 +11,11 @@ at its strictest, put right by Newton steps made here; what is left is told by t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.sparse.linalg as spl
 from scipy.special import softmax
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression
@@ -24,7 +24,8 @@ Array = np.ndarray[Any, Any]
 
 _STEPS = 5
 _CLOSE = 1e-18  # a Newton step that gains less than this is the last one
-_CG = {"rtol": 1e-2, "maxiter": 500}
+_RESIDUAL = 1e-2  # a Newton step leaves so much of its linear system,
+_MAX_PRODUCTS = 500  # or stops after so many products with the Hessian
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Reference:
         if not (np.isfinite(dW).all() and np.isfinite(db).all()):
             return math.inf
         change = problem.scores(dW, db)
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             growth = np.log1p(np.einsum("nk,nk->n", self.p, np.expm1(change)))
         far = ~np.isfinite(growth)
         growth[far] = np.logaddexp.reduce(np.log(np.maximum(self.p[far], 1e-300)) + change[far], axis=1)
@@ -138,7 +139,7 @@ class _Newton:
         scale = 1 / np.sqrt(np.maximum(diagonal, 1e-300))
 
         def product(v: Array) -> Array:
-            v = v.ravel() * scale
+            v = v * scale
             dW, db = np.zeros((K, d)), np.zeros(K)
             dW[self.free] = v[:n_weights]
             db[: len(g) - n_weights] = v[n_weights:]
@@ -148,9 +149,7 @@ class _Newton:
             HW = np.asarray(self.problem.X.T @ slope).T / m + self.strength * dW
             return np.concatenate([HW[self.free], slope.mean(axis=0)[: len(g) - n_weights]]) * scale
 
-        operator = spl.LinearOperator((len(g), len(g)), matvec=product, dtype=np.float64)
-        solution, _ = spl.cg(operator, -g * scale, **_CG)
-        step = solution * scale
+        step = _conjugate_gradients(product, -g * scale) * scale
         dW, db = np.zeros((K, d)), np.zeros(K)
         dW[self.free], db[: len(g) - n_weights] = step[:n_weights], step[n_weights:]
         return dW, db, float(-g @ step / 2)
@@ -163,3 +162,18 @@ class _Newton:
     def _curvatures(self) -> Array:
         curvature = (self.p * (1 - self.p)).mean(axis=0)
         return curvature[1:] if self.problem.n_score_rows == 1 else curvature
+
+
+def _conjugate_gradients(product: Callable[[Array], Array], b: Array) -> Array:
+    """x with product(x) = b, but for a small part of b."""
+    x, r = np.zeros_like(b), b
+    p, square = r, r @ r
+    enough = _RESIDUAL**2 * square
+    for _ in range(_MAX_PRODUCTS):
+        if square <= enough:
+            break
+        Hp = product(p)
+        length = square / (p @ Hp)
+        x, r = x + length * p, r - length * Hp
+        p, square = r + (r @ r) / square * p, r @ r
+    return x

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import multiprocessing
+import os
+import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -41,8 +45,9 @@ class Worker:
         """Start the process, and wait until it is ready."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, *self._task), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs, *self._task))  # a daemon could not have processes
         self._process.start()
+        atexit.register(self.stop)
         theirs.close()
         self._answer(_START)
 
@@ -54,12 +59,15 @@ class Worker:
         return self._answer(seconds)
 
     def stop(self) -> None:
-        """End the process."""
+        """End the process, and those that it has started."""
         if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.kill()
             self._process.join()
             self._pipe.close()
             self._process = None
+            atexit.unregister(self.stop)
 
     def _answer(self, seconds: float) -> Any:
         if not self._pipe.poll(seconds):
@@ -76,7 +84,9 @@ class Worker:
 
 
 def _work(pipe: Any, serve: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    os.setpgrp()
     warnings.simplefilter("ignore")
+    os.environ["PYTHONWARNINGS"] = "ignore"  # of its own processes
     try:
         respond = serve(*arguments)
         pipe.send((True, None))

@@ -11,7 +11,9 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import __main__ as command
-from benchmarks import fits, race, reference, worker
+from benchmarks import counting, fits, race, reference, worker
+from sklearn_l2 import L2LogisticRegression
+from sklearn_l2.descent import linear, rows
 
 
 def small(n_classes, seed=0):
@@ -107,7 +109,7 @@ def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypat
     only = ("sklearn-l2", "lbfgs", "newton-cholesky")
 
     def cells(quick):
-        settings = {"repeats": 2, "only": only, "shortest": 20.0}
+        settings = {"repeats": 2, "only": only, "shortest": 60.0, "longest": 60.0}
         return [fits.Cell("iris", lambda: [race.race("iris, raw", 1.0, **settings)])]
 
     monkeypatch.setattr(fits, "cells", cells)
@@ -130,3 +132,18 @@ def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypat
     (tmp_path / "benchmarks.md").unlink()
     command.main(["--page", "--output", str(tmp_path)])
     assert (tmp_path / "benchmarks.md").read_text() == page
+
+
+def test_products_and_reads_are_counted_and_only_inside():
+    X, y = small(2)
+    with counting.counted() as counts:
+        linear.multiply(X, np.ones((3, 5)))
+        linear.multiply(X.T, X)
+        linear.multiply(sp.csr_array(np.eye(40)), np.ones(40))
+        rows.RowBlocks(X).block(0)
+    assert counts == {"float64": 40 * 3 * 5 + 40 * 3 * 3 // 2 + 40, "bytes": X.nbytes, "blocks": 1}
+    assert linear.multiply is rows.multiply
+    with counting.counted() as fit:
+        L2LogisticRegression().fit(X, y)
+    assert fit["bytes"] >= 2 * X.nbytes
+    assert fit["float64"] > 2 * X.size
