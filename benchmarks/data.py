@@ -164,6 +164,27 @@ def few_weights(n: int = 2000, correlation: float = 0.0) -> Data:
     return X, (X @ w + 2 * rng.standard_normal(n) > 0).astype(int)
 
 
+def embeddings(n_samples: int = 60_000, n_features: int = 512, n_classes: int = 100) -> Data:
+    """float32 like what an image or text encoder gives: classes around means, a decaying spectrum, LayerNorm rows.
+
+    Within a class the variance of the k-th direction falls as 1 / k, and the means of the classes lie mostly in the
+    same strong directions. Directions are turned at random, so that every column carries a bit of each; all rows share
+    an offset, large in a few columns, and are brought to mean 0 and variance 1. Rows are in random order.
+    """
+    rng = np.random.default_rng(0)
+    spectrum = 1 / np.sqrt(np.arange(1, n_features + 1))
+    means = 0.55 * spectrum**1.5 * rng.standard_normal((n_classes, n_features))
+    y = rng.integers(n_classes, size=n_samples)
+    X = rng.standard_normal((n_samples, n_features), dtype=np.float32) * spectrum.astype(np.float32)
+    X += means.astype(np.float32)[y]
+    rotation = np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
+    X = X @ rotation.astype(np.float32)
+    X += (0.1 * rng.standard_t(3, n_features)).astype(np.float32)
+    X -= X.mean(axis=1, keepdims=True)
+    X /= X.std(axis=1, keepdims=True)
+    return X, y
+
+
 NAMES: dict[str, Callable[[], Data]] = {
     **{f"{name}, raw": partial(raw, name) for name in RAW},
     **{f"{name}, scaled": partial(standardized, name) for name in RAW},
