@@ -1,0 +1,226 @@
+"""What fits and searches cost, counted in gradients, products with X and bytes: no clock is read.
+
+Each figure is what was counted when it was written down; a count may be a quarter higher before a test fails. The
+counts do not depend on the machine or on the number of threads.
+"""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from common import REAL, badly_scaled, early, load, noisy, standardized
+from sklearn import config_context
+from threadpoolctl import threadpool_limits
+
+from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+from sklearn_l2.descent.linear import LinearObjective
+
+HEADROOM = 1.25
+LAMBDS = np.logspace(-3, 3, 10)
+N_FOLDS = 5
+
+
+def text(n_rows=2000, n_columns=5000, per_row=30):
+    rng = np.random.default_rng(0)
+    columns = (n_columns * rng.random((n_rows, per_row)) ** 3).astype(int)
+    X = sp.csr_array((np.ones(columns.size), columns.ravel(), np.arange(0, columns.size + 1, per_row)))
+    X.sum_duplicates()
+    X.resize(n_rows, n_columns)
+    return X, (X @ rng.standard_normal(n_columns) + rng.logistic(size=n_rows) > 0).astype(int)
+
+
+def on_bad_scales(*shape):
+    X, y = noisy(*shape)
+    return badly_scaled(X), y
+
+
+DATA = {
+    **{f"{name}, raw": lambda name=name: load(name) for name in REAL},
+    **{f"{name}, standardized": lambda name=name: standardized(name) for name in REAL},
+    "1000 x 20": lambda: noisy(1000, 20),
+    "10000 x 50": lambda: noisy(10_000, 50),
+    "10000 x 50, badly scaled": lambda: on_bad_scales(10_000, 50),
+    "1000 x 20, 3 classes, badly scaled": lambda: on_bad_scales(1000, 20, 3),
+    "2000 x 50, 20 classes": lambda: noisy(2000, 50, 20),
+    "100 x 2000": lambda: noisy(100, 2000),
+    "100 x 2000, 3 classes": lambda: noisy(100, 2000, 3),
+    "sparse 2000 x 5000": text,
+}
+
+
+class Counts:
+    """What a fit does with X: on a part of its rows or columns, a part of 1.
+
+    `gradients` are those of a whole batch, `products` are of X or its transpose with one column. Threads may append to
+    a list at the same time.
+    """
+
+    def __init__(self, X, monkeypatch):
+        self._size = X.nnz + X.shape[0] if sp.issparse(X) else X.size  # as row blocks count
+        self._gradients, self._products = [], []
+        for method in (self._gradient, self._compute_scores, self._hessian_product):
+            monkeypatch.setattr(LinearObjective, method.__name__[1:], self._wrapped(method))
+
+    def _wrapped(self, count):
+        method = getattr(LinearObjective, count.__name__[1:])
+
+        def counted(objective, *args):
+            count(objective, *args)
+            return method(objective, *args)
+
+        return counted
+
+    @property
+    def gradients(self):
+        return sum(self._gradients) / self._size
+
+    @property
+    def products(self):
+        return sum(self._products) / self._size
+
+    def _gradient(self, objective, params, batch=None):
+        self._gradients.append(objective.rows.n_elements)
+        self._multiply(objective, params, 1 if objective.scores_are_current else 2)
+
+    def _compute_scores(self, objective, params):
+        self._multiply(objective, params, 1)
+
+    def _hessian_product(self, objective, direction, problems):
+        if objective.twin is None:  # or its twin is asked next
+            self._multiply(objective, direction, 2)
+
+    def _multiply(self, objective, params, times):
+        n_columns = params.shape[0] * params.shape[1]
+        self._products.append(times * n_columns * objective.rows.n_elements)
+
+
+# Gradients, and products for each column of scores.
+#
+# Small data are solved by exact Newton steps: a gradient for each, one product for the next scores. Large dense data
+# start from a sample and end with a Newton step whose system takes a few products. Rows fewer than columns: the
+# gradients are in the space of the rows. Only sparse data and more parameters than a factorization is worth live on
+# conjugate gradients, whose number depends on the columns' scale where the preconditioner is a diagonal.
+FIT = {
+    "iris, raw": (9, 19),
+    "iris, standardized": (9, 19),
+    "wine, raw": (11, 23),
+    "wine, standardized": (10, 21),
+    "breast_cancer, raw": (11, 22),
+    "breast_cancer, standardized": (10, 20),
+    "digits, raw": (13, 711),
+    "digits, standardized": (11, 439),
+    "1000 x 20": (6, 12),
+    "10000 x 50": (7.8, 20.6),
+    "10000 x 50, badly scaled": (6.6, 18.2),
+    "1000 x 20, 3 classes, badly scaled": (6, 13),
+    "2000 x 50, 20 classes": (7, 113),
+    "100 x 2000": (1.45, 2.9),
+    "100 x 2000, 3 classes": (1.45, 5.7),
+    "sparse 2000 x 5000": (8, 123),
+}
+
+
+@pytest.mark.parametrize("name", FIT)
+def test_a_fit(name, monkeypatch):
+    X, y = DATA[name]()
+    gradients, products = FIT[name]
+    counts = Counts(X, monkeypatch)
+    model = L2LogisticRegression().fit(X, y)
+    assert 0 < counts.gradients <= HEADROOM * gradients
+    assert 0 < counts.products / len(model.coef_) <= HEADROOM * products
+
+
+# Gradients of the batch, and products for each column of scores of each of the 50 problems.
+#
+# The merged problems' optima are near, and most problems need two or three gradients from there; those with little
+# penalty take longer. Raw columns, and softmax problems, take the path along lambda or exact Newton steps.
+SEARCH = {
+    "iris, raw": (27, 20.3),
+    "breast_cancer, raw": (24, 24.6),
+    "digits, standardized": (38, 41),
+    "1000 x 20": (8, 13),
+    "10000 x 50": (8.8, 15.1),
+    "10000 x 50, badly scaled": (8.8, 14.4),
+    "1000 x 20, 3 classes, badly scaled": (8, 13.4),
+    "100 x 2000": (1.8, 0.8),
+    "sparse 2000 x 5000": (67, 116.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The best lambd")
+@pytest.mark.parametrize("name", SEARCH)
+def test_a_search(name, monkeypatch):
+    X, y = DATA[name]()
+    gradients, products = SEARCH[name]
+    counts = Counts(X, monkeypatch)
+    search = LambdaSearchCV(L2LogisticRegression(), LAMBDS, cv=N_FOLDS, scoring="neg_log_loss", refit=False)
+    search.fit(X, y)
+    n_classes = len(np.unique(y))
+    n_columns = N_FOLDS * len(LAMBDS) * (n_classes if n_classes > 2 else 1)
+    assert 0 < counts.gradients <= HEADROOM * gradients
+    assert 0 < counts.products / n_columns <= HEADROOM * products
+
+
+# -- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def bytes_of(X):
+    return sum(part.nbytes for part in (X.data, X.indices, X.indptr)) if sp.issparse(X) else X.nbytes
+
+
+def traced(function):
+    """The most bytes that were allocated at a time, by one thread: with more, each has a block in hand."""
+    with threadpool_limits(1, user_api="blas"):
+        tracemalloc.start()
+        try:
+            function()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+
+# Beside X, and in units of it. Dense: half of it for the copy in single precision, and a dozen numbers for every row.
+# Softmax: the same for every class. Rows fewer than columns: the blocks of columns of the product of rows. Sparse: a
+# preconditioner and directions as long as the weights, and numbers for every row; X itself is small.
+MEMORY = {
+    "50000 x 100": (lambda: noisy(50_000, 100), 0.80),
+    "50000 x 100, badly scaled": (lambda: on_bad_scales(50_000, 100), 0.80),
+    "100000 x 20": (lambda: noisy(100_000, 20), 0.60),
+    "30000 x 20, 10 classes": (lambda: noisy(30_000, 20, 10), 3.27),
+    "100 x 5000": (lambda: noisy(100, 5000), 1.13),
+    "sparse 5000 x 5000": (lambda: text(5000), 2.78),
+}
+
+
+@pytest.mark.parametrize("name", MEMORY)
+def test_the_memory_of_a_fit(name):
+    data, most = MEMORY[name]
+    X, y = data()
+    assert traced(lambda: L2LogisticRegression().fit(X, y)) <= HEADROOM * most * bytes_of(X)
+
+
+def test_a_mapped_file_is_never_copied_where_working_memory_is_small(tmp_path):
+    X, y = noisy(50_000, 100)
+    np.save(tmp_path / "X.npy", X)
+    mapped, model = np.load(tmp_path / "X.npy", mmap_mode="r"), L2LogisticRegression()
+    with config_context(working_memory=8):
+        assert traced(lambda: model.fit(mapped, y)) <= HEADROOM * 0.25 * X.nbytes
+        np.testing.assert_array_equal(model.coef_, L2LogisticRegression().fit(X, y).coef_)
+
+
+@pytest.mark.parametrize("solver", ["auto", "gd"])
+def test_iterations_keep_nothing(solver, monkeypatch):
+    """But a number each, in the loss curve."""
+    X, y = text()
+    gradient, held = LinearObjective.gradient, {}
+
+    def weighed(objective, *args):
+        held.setdefault(id(objective), []).append(tracemalloc.get_traced_memory()[0])
+        return gradient(objective, *args)
+
+    monkeypatch.setattr(LinearObjective, "gradient", weighed)
+    traced(lambda: early(L2LogisticRegression(solver=solver, max_iter=30), X, y))
+    later = max(held.values(), key=len)[2:]  # the first gradient allocates scores, the first step what it works with
+    assert len(later) > 4
+    assert np.median(np.diff(later)) <= 8 * X.shape[1] / 4
