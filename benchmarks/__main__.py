@@ -14,7 +14,8 @@ from pathlib import Path
 from . import machine, page
 from .worker import timed
 
-SECTIONS = ("fits", "l1", "growth", "limit", "probe", "memory")  # modules of this package; section.py says what one is
+# Modules of this package; section.py says what one is.
+SECTIONS = ("fits", "l1", "search", "probe", "networks", "small", "memory", "growth", "limit")
 
 
 def main(arguments: list[str] | None = None) -> None:

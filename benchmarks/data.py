@@ -164,6 +164,14 @@ def few_weights(n: int = 2000, correlation: float = 0.0) -> Data:
     return X, (X @ w + 2 * rng.standard_normal(n) > 0).astype(int)
 
 
+def images() -> Data:
+    """10 000 x 784 standardized, of the shape of small images in 10 classes."""
+    X, y = make_classification(
+        10_000, 784, n_informative=50, n_redundant=0, n_classes=10, n_clusters_per_class=1, random_state=0
+    )
+    return StandardScaler().fit_transform(X), y
+
+
 def embeddings(n_samples: int = 60_000, n_features: int = 512, n_classes: int = 100) -> Data:
     """float32 like what an image or text encoder gives: classes around means, a decaying spectrum, LayerNorm rows.
 
@@ -209,6 +217,7 @@ NAMES: dict[str, Callable[[], Data]] = {
     "20 000 x 100, 20 classes": partial(gaussian, 20_000, 100, n_classes=20),
     "10 000 x 100, 100 classes": partial(gaussian, 10_000, 100, n_classes=100),
     "sparse 50 000 x 18 000, 20 classes": sparse_topics,
+    "10 000 x 784, 10 classes": images,
     "2 000 x 2 000, few informative": few_informative,
     "2 000 x 2 000, independent": few_weights,
     "2 000 x 2 000, correlated": partial(few_weights, correlation=0.9),

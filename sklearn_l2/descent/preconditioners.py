@@ -78,7 +78,8 @@ def choose_preconditioner(
     pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
     if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(objective.rows, size):
         return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
-    of_data = of_factor = np.arange(n_problems)
+    of_data: NDArray[Any] = np.arange(n_problems)
+    of_factor = of_data
     if shared:
         strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
         of_data, of_factor = np.round(strength), np.round(strength, 2)
