@@ -303,7 +303,9 @@ def test_blas_is_held_to_one_thread_during_a_fit(monkeypatch):
     X, y = noisy(100, 4)
     seen = []
     sum_blocks = RowBlocks.sum_blocks
-    monkeypatch.setattr(RowBlocks, "sum_blocks", lambda *args: (seen.extend(blas_threads()), sum_blocks(*args))[1])
+    monkeypatch.setattr(
+        RowBlocks, "sum_blocks", lambda *args, **kwargs: (seen.extend(blas_threads()), sum_blocks(*args, **kwargs))[1]
+    )
     with threadpool_limits(2, user_api="blas"):
         L2LogisticRegression().fit(X, y)
     assert set(seen) == {1}

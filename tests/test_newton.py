@@ -12,7 +12,7 @@ from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
 from sklearn_l2.descent.newton import conjugate_gradients
-from sklearn_l2.descent.preconditioners import ExactHessian
+from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.results import LinearFit, no_worse_than_zero
 from sklearn_l2.descent.row_space import RowSpaceHessian
@@ -147,6 +147,9 @@ def test_single_precision_keeps_the_products_and_the_gradients_digits(layout, n_
         product = exact.hessian_product(direction[problems], problems)
         near_product = rounded.hessian_product(direction[problems], problems)
         assert_allclose(near_product, product, atol=2e-6)
+        nearest = rounded.hessian_product(direction[problems].astype(np.float32), problems)
+        assert nearest.dtype == np.float32
+        assert_allclose(nearest, product, atol=1e-5)
     assert_allclose(rounded.score_changes(direction), exact.score_changes(direction), atol=1e-4)
     mask = np.array([True, False, True, False])
     for objective in (exact, rounded):
@@ -156,6 +159,37 @@ def test_single_precision_keeps_the_products_and_the_gradients_digits(layout, n_
         exact.hessian_product(direction[mask], np.arange(2)),
         atol=2e-6,
     )
+
+
+@pytest.mark.parametrize("smallest, dtype", [(1e-3, np.float32), (1e-12, np.float64), (1e-200, np.float64)])
+def test_steps_are_rounded_only_where_single_precision_holds_the_diagonal(smallest, dtype):
+    X, y = noisy(300, 6)
+    X = sp.csr_array(np.where(np.abs(X) < 0.3, 0, X) * [smallest, 1, 1e3, 1, 1, 1])
+    objective, penalty, theta = start(X, y, in_single_precision=True)
+    slope_at(objective, penalty, theta)
+    diagonal = Diagonal(1.0)
+    diagonal.build(objective, penalty, theta)
+    assert diagonal.dtype == diagonal.inverse.dtype == dtype
+    assert np.isfinite(diagonal.inverse).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("smallest", [1.0, 1e-12])
+def test_sparse_problems_end_at_their_optimum_by_rounded_steps(n_classes, smallest):
+    X, y = noisy(1000, 400, n_classes)
+    X = np.where(np.abs(X) < 1, 0, X)
+    X[:, 0] *= smallest
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None] if n_classes == 2 else y[:, None],
+        n_score_rows=1 if n_classes == 2 else n_classes,
+        weights=np.column_stack([np.ones(len(y)), 1 + np.arange(len(y)) % 3]),
+        lambd=LAMBDS,
+        fold=np.array([0, 0, 0, 1]),
+    )
+    with RowBlocks(sp.csr_array(X), n_scores=len(LAMBDS) * problems.n_score_rows) as rows:
+        fit = solve_newton(problems, rows, tol=1e-12, max_iter=1000)
+    assert fit.converged.all()
+    assert (fit.dual_gap <= 1e-11).all()
 
 
 @each_number_of_classes

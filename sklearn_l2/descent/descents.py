@@ -45,7 +45,8 @@ class NewtonEnd:
 def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
     """Whether products with a copy of X in single precision save more time than the copy takes."""
     if rows.is_sparse:
-        return not rows.divided and rows.fits_in_single_precision
+        many_scores = problems.n_score_rows > 1 or not rows.divided
+        return rows.fits_in_single_precision and many_scores
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
     return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
 

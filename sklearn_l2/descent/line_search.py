@@ -52,6 +52,7 @@ def line_search(
     scores = objective.scores
     if scores is None:
         scores = objective.compute_scores(params)
+    if objective.scores is None or objective.row_dtype != scores.dtype:  # rounded losses do not compare with exact ones
         J = objective.loss_after(scores, change, 0 * length, np.arange(len(params))) + penalty.value(params)
     for _ in range(_MAX_HALVINGS):
         value = objective.loss_after(scores, change, length, np.flatnonzero(undecided))

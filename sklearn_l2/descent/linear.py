@@ -11,15 +11,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from .columns import Columns
 from .losses import LogLoss, SoftmaxCrossEntropy, own_scores, spread
-from .rows import RowBlocks, multiply, pieces
+from .rows import RowBlocks, multiply, pieces, with_values
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
+_FEW = 4  # vectors that sparse X takes longer to multiply with together
 _PIECE = 2**16  # scores whose temporary arrays stay in the cache
 
 
@@ -55,7 +57,7 @@ class LinearObjective:
         self.n_score_rows = n_score_rows
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
-        self.keeps_scores = twin is None
+        self.keeps_scores = twin is None or rows.is_sparse
         self.scores: Floats | None = None
         self.scores_are_current = False  # whether they belong to the params of the next gradient
         self.value: Floats | None = None  # data loss (P,) at the last gradient
@@ -98,21 +100,24 @@ class LinearObjective:
         flat = theta.reshape(-1, theta.shape[-1])
         factor = np.empty((n_columns, len(flat)), dtype=self.rows.dtype)
         for part in _pieces(n_columns, len(flat)):
-            factor[part] = (flat[:, part] * scale[part]).T
-        offset = -(flat[:, :n_columns] @ self.columns.shift)
+            factor[part] = (flat[:, part] * scale[part] if self.columns.is_scaled else flat[:, part]).T
+        offset = -(flat[:, :n_columns] @ self.columns.shift.astype(flat.dtype, copy=False))
         if self.columns.intercept:
             offset += flat[:, n_columns]
         return factor, offset.astype(self.rows.dtype, copy=False)
 
     def _from_columns(self, products: Floats, sums: Floats, shape: tuple[int, ...]) -> Floats:
         """Gradient with respect to theta from X^T R (n_columns, P K) and the sums of R (P K)."""
-        n_columns, columns = self.rows.n_columns, self.columns
-        flat = np.empty((len(sums), shape[-1]))
+        n_columns, scale = self.rows.n_columns, self.columns.inverse_scale
+        shift = self.columns.shift.astype(products.dtype, copy=False)
+        flat = np.empty((len(sums), shape[-1]), dtype=products.dtype)
         for part in _pieces(n_columns, len(sums)):
-            centred = products[part] * columns.inverse_scale[part, None] if columns.is_scaled else products[part]
-            if columns.is_centred:
-                centred = centred - np.multiply.outer(columns.shift[part], sums)
-            flat[:, part] = centred.T
+            centred = flat[:, part]
+            centred[...] = products[part].T
+            if self.columns.is_scaled:
+                centred *= scale[part]
+            if self.columns.is_centred:
+                centred -= np.multiply.outer(sums, shift[part])
         if self.columns.intercept:
             flat[:, n_columns] = sums
         return flat.reshape(shape)
@@ -160,7 +165,7 @@ class LinearObjective:
 
     def move(self, step: Floats, length: Floats) -> None:
         """scores += length * step, with step (n, P, K) and length (P,), where they are kept."""
-        if self.scores is None:
+        if self.scores is None or self.twin is not None:  # a rounded step would leave rounded scores
             return
 
         def add(rows: slice) -> None:
@@ -286,7 +291,7 @@ class LinearObjective:
     # -- second derivatives at the point of the last gradient -----------------------------------------------------
 
     def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> Floats:
-        """For some problems: H direction (A, K, D); reads X once."""
+        """For some problems: H direction (A, K, D), in its precision; reads X once."""
         if self.twin is not None:
             self.twin.fold, self.twin.curvature = self.fold, self.curvature
             return self.twin.hessian_product(direction, problems)
@@ -309,7 +314,7 @@ class LinearObjective:
             sums += multiply(np.ones(len(r), dtype=r.dtype), _flat(r))
             _add_transposed(block, r, products)
 
-        products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape)
+        products, sums = self.rows.sum_blocks(add, factor.shape, offset.shape, dtype=direction.dtype)
         return self._from_columns(products, sums, direction.shape)
 
     def total_curvature(self) -> Floats:
@@ -347,11 +352,8 @@ class LinearObjective:
             r = self.score_curvature(rows).reshape(rows.stop - rows.start, n_scores)
             sums += r.sum(axis=0)
             if self.rows.is_sparse:
-                # (x - centre)^2 over the non-zeros only, less what the zeros' centre^2 below adds for them.
-                scaled = block.data * scale[block.indices]
-                excess = block.copy()
-                excess.data = scaled * (scaled - 2 * shift[block.indices])
-                squares += multiply(excess.T, r)
+                squares += scale[:, None] ** 2 * multiply(with_values(block, block.data**2).T, r)
+                squares -= (2 * scale * shift)[:, None] * multiply(block.T, r)
             else:
                 centred = block * scale
                 centred -= shift
@@ -360,7 +362,7 @@ class LinearObjective:
 
         squares, sums = self.rows.sum_blocks(add, (n_columns, n_scores), (n_scores,))
         if self.rows.is_sparse:
-            squares += np.multiply.outer(shift**2, sums)
+            squares += np.multiply.outer(shift**2, sums)  # what the zeros have, too
         diagonal = np.empty((self.n_problems, self.n_score_rows, self.n_parameters))
         diagonal[..., :n_columns] = np.maximum(squares, 0).T.reshape(self.n_problems, -1, n_columns)
         if self.columns.intercept:
@@ -379,9 +381,11 @@ def _flat(a: Floats) -> Floats:
 
 
 def _times(block: Any, factor: Floats) -> Floats:
-    """block (rows, n_columns) @ factor (n_columns, C): a matrix-vector product where C is 1."""
+    """block (rows, n_columns) @ factor (n_columns, C): matrix-vector products where C is small."""
     if factor.shape[1] == 1:
         return multiply(block, factor[:, 0])[:, None]
+    if sp.issparse(block) and factor.shape[1] < _FEW:
+        return np.stack([multiply(block, column) for column in factor.T], axis=1)
     return multiply(block, factor)
 
 

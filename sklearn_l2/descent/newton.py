@@ -49,7 +49,7 @@ def conjugate_gradients(
     is less), or to `speed` times its square, 0.01 (10 per cent of the step) at most; below that only as long as it is
     above `floor`, and never below `floor` / 100.
     """
-    s = np.zeros_like(gradient)
+    s = own = np.zeros_like(gradient)  # own: of the active ones
     energy, gained = np.zeros((2, len(s)))
     longest = np.ones(len(s))
     steps = np.zeros(len(s), dtype=np.int64)
@@ -60,14 +60,17 @@ def conjugate_gradients(
     running = rz > 0
     while True:
         if not running.all():
-            active, r, direction, rz = active[running], r[running], direction[running], rz[running]
+            s[active] = own
+            active, rz = active[running], rz[running]
+            own, r, direction = own[running], r[running], direction[running]
         if not len(active) or steps[active[0]] >= max_steps:
+            s[active] = own
             return s, energy, longest, steps
         Hd = system.product(direction, active)
         curvature = dot(direction, Hd)
         usable = curvature > 0
         length = np.where(usable, rz / np.where(usable, curvature, 1.0), 0.0)
-        s[active] += per_problem(length) * direction
+        own += per_problem(length) * direction
         gained[active] += length * rz
         longest[active] = np.maximum(longest[active], length)
         steps[active] += 1
@@ -89,7 +92,8 @@ class _NewtonSystem:
     """The Newton system of P problems."""
 
     def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, params: Floats) -> None:
-        self.objective, self.ridge = objective, penalty.curvature(params)
+        self.objective = objective
+        self.ridge = penalty.curvature(params).astype(preconditioner.dtype, copy=False)
         self.precondition = preconditioner.solve
 
     def product(self, direction: Floats, problems: Indices) -> Floats:
@@ -198,7 +202,7 @@ class TruncatedNewton:
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         s, self.residual, longest, steps = conjugate_gradients(
             system,
-            gradient,
+            gradient.astype(self.preconditioner.dtype, copy=False),
             np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else 0.1 * self.tol,
@@ -206,4 +210,4 @@ class TruncatedNewton:
         )
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
-        return s
+        return s.astype(np.float64, copy=False)

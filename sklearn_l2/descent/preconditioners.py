@@ -37,6 +37,7 @@ _JITTER = 50.0  # in units of rounding
 _LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
 _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
+_SMALLEST_IN_SINGLE = 1e-15  # its square is far from what single precision cannot hold
 _DRIFT = 3.0  # of the total curvature, up to which M is taken for what it was; less than the safety on a residual
 
 
@@ -46,6 +47,7 @@ class Preconditioner(Protocol):
     cost: float
     exact: bool  # M is the Hessian itself where it was last built
     rough: bool  # M may be so far from the Hessian that a residual measured by it says little
+    dtype: Any  # of vectors that conjugate gradients keep
 
     @property
     def is_built(self) -> bool: ...
@@ -116,6 +118,7 @@ class Diagonal:
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
+        self.dtype: Any = np.float64
         self.inverse: Floats = np.empty(0)
 
     @property
@@ -124,7 +127,11 @@ class Diagonal:
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         diagonal = objective.hessian_diagonal() + penalty.curvature(theta)
-        self.inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny ** 0.5)
+        inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny ** 0.5)
+        if objective.twin is not None:
+            in_range = _SMALLEST_IN_SINGLE < inverse.min() and inverse.max() < 1 / _SMALLEST_IN_SINGLE
+            self.dtype = objective.twin.rows.dtype if in_range else np.float64
+        self.inverse = inverse.astype(self.dtype, copy=False)
 
     def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
         self.build(objective, penalty, theta)
@@ -145,6 +152,7 @@ class Exact:
     cost = 0.0
     exact = True
     rough = False
+    dtype = np.float64
     is_built = True
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
@@ -194,6 +202,7 @@ class SampledHessian:
 
     exact = False
     rough = False
+    dtype = np.float64
 
     def __init__(
         self,

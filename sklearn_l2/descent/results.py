@@ -59,7 +59,7 @@ def finish(
     if (
         last is not None
         and last.is_binary
-        and last.scores is not None
+        and last.scores_are_current
         and last.n_problems == len(theta)
         and theta is descent.params
     ):

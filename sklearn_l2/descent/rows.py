@@ -113,7 +113,7 @@ class RowBlocks:
     def undivided(self) -> RowBlocks:
         """The same in one block, to be used by one thread while others use it too."""
         whole = RowBlocks(self.X, **self._settings | {"divided": False}, dtype=self.dtype)
-        whole._statistics, whole._single = self._statistics, self._single
+        whole._statistics = self._statistics
         return whole
 
     @property
@@ -122,7 +122,7 @@ class RowBlocks:
         return 16 * self.n_elements <= self._settings["working_memory"]
 
     def in_single_precision(self, centre: Floats, inverse_scale: Floats) -> RowBlocks:
-        """Row blocks of a float32 copy of (X - centre) * inverse_scale, or of sparse X * inverse_scale, in one block.
+        """Row blocks of a float32 copy of (X - centre) * inverse_scale, or of sparse X * inverse_scale.
 
         It is kept for the next time.
         """
@@ -131,8 +131,9 @@ class RowBlocks:
             if self.is_sparse:
                 data = (self.X.data * inverse_scale[self.X.indices]).astype(np.float32)
                 copy = sp.csr_array((data, self.X.indices, self.X.indptr), shape=self.X.shape, copy=False)
-                self._single = self.like(copy, n_scores, np.float32).undivided()
-                self._single._sparse_blocks = [_ScatteringMatrix(copy.tocsc(), copy.T)]
+                self._single = self.like(copy, n_scores, np.float32)
+                if not self.divided:
+                    self._single._sparse_blocks = [_ScatteringMatrix(copy.tocsc(), copy.T)]
             else:
                 copy = np.empty(self.X.shape, dtype=np.float32)
 
@@ -143,14 +144,16 @@ class RowBlocks:
                 self._single = self.like(copy, n_scores, np.float32)
         return self._single
 
-    def sum_blocks(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
+    def sum_blocks(
+        self, function: Callable[..., None], *shapes: tuple[int, ...], dtype: Any = np.float64
+    ) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
 
         def work(group: list[int], sums: list[Floats]) -> None:
             for k in group:
                 function(self.block(k), self.slices[k], *sums)
 
-        return self._sum(work, self.groups, shapes, self._pass_cost)
+        return self._sum(work, self.groups, shapes, self._pass_cost, dtype)
 
     def sum_rows(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """As `sum_blocks` without reading X: `function(rows, *sums)`."""
@@ -191,10 +194,11 @@ class RowBlocks:
         groups: list[list[int]],
         shapes: Sequence[tuple[int, ...]],
         cost: int,
+        dtype: Any = np.float64,
     ) -> list[Floats]:
         """`work(group, sums)` for each group on the threads it is worth; the groups' sums, added in order."""
         if len(groups) == 1:
-            only: list[Floats] = [np.zeros(shape) for shape in shapes]
+            only: list[Floats] = [np.zeros(shape, dtype) for shape in shapes]
             work(groups[0], only)
             return only
         partial: list[list[Floats]] = [[] for _ in groups]
@@ -203,7 +207,7 @@ class RowBlocks:
         def take_groups() -> None:
             with np.errstate(all="ignore"):  # a thread does not inherit it
                 for g in next_group:
-                    partial[g] = [np.zeros(shape) for shape in shapes]
+                    partial[g] = [np.zeros(shape, dtype) for shape in shapes]
                     work(groups[g], partial[g])
 
         n_helpers = min(self._settings["n_threads"] - 1, len(groups) - 1, cost // _COST_WORTH_A_THREAD)
@@ -231,8 +235,8 @@ class RowBlocks:
         if self.is_sparse:
 
             def add(block: Any, rows: slice, total: Floats, size: Floats, count: Floats) -> None:
-                total += np.bincount(block.indices, block.data / self.n_rows, n_columns)
-                size += np.bincount(block.indices, np.abs(block.data), n_columns)
+                total += multiply(block.T, np.full(block.shape[0], 1 / self.n_rows))
+                size += multiply(with_values(block, np.abs(block.data)).T, np.ones(block.shape[0]))
                 count += np.bincount(block.indices, minlength=n_columns)
 
             mean, size, count = self.sum_blocks(add, (n_columns,), (n_columns,), (n_columns,))
@@ -276,6 +280,11 @@ def _csr_rows(X: Any, rows: slice) -> Any:
     indptr = X.indptr[rows.start : rows.stop + 1] - start
     shape = (rows.stop - rows.start, X.shape[1])
     return sp.csr_array((X.data[start:stop], X.indices[start:stop], indptr), shape=shape, copy=False)
+
+
+def with_values(block: Any, data: Floats) -> Any:
+    """A CSR matrix with other numbers in the same places."""
+    return sp.csr_array((data, block.indices, block.indptr), shape=block.shape, copy=False)
 
 
 class _ScatteringMatrix:

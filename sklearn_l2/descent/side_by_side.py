@@ -20,7 +20,7 @@ from .rows import RowBlocks
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
-_AT_A_TIME = 16
+_AT_A_TIME = 12
 _PRODUCTS_OF_A_DESCENT = 50
 
 
@@ -42,8 +42,8 @@ def solve_side_by_side(
 ) -> LinearFit:
     """Problems of like lambda/m together, by `solve`."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
-    rows.in_single_precision(columns.centre, columns.inverse_scale)  # once for all threads
     whole = rows.undivided()
+    whole.in_single_precision(columns.centre, columns.inverse_scale)  # once for all threads
     order = np.argsort(problems.lambd / problems.m, kind="stable")
     parts = np.array_split(order, -(-len(order) // _AT_A_TIME))
     fits: dict[int, LinearFit] = {}

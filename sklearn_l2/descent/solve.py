@@ -87,9 +87,9 @@ def _minimize(
         return continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
-    suits = problems.n_score_rows == 1 and tol >= _ROUNDED and pays_in_single_precision(problems, rows)
+    suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
     if not isinstance(preconditioner, SampledHessian) or max_iter == 1:
-        suits &= rows.is_sparse
+        suits &= rows.is_sparse and preconditioner.rough
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
         )
@@ -109,6 +109,7 @@ def _minimize(
             problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1
         )
     near = early.finished == NEAR
+    suits &= problems.n_score_rows == 1
     # What single precision rounds off is too much for a Hessian that is as good as singular.
     twin = near & preconditioner.is_well_conditioned() & suits
     late = Descent.start(early.params)
