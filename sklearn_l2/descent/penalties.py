@@ -72,6 +72,12 @@ class L2(_Penalty):
         curvature[self.part] = self.ridge(params)
         return curvature
 
+    def weights(self, params: Floats) -> Floats:
+        """The weight of each parameter's square, 0 of one that is not penalized; shape of params."""
+        weights = np.zeros_like(params)
+        weights[self.part] = self.weight
+        return weights
+
 
 class L1(_Penalty):
     """lambda/m ||w||_1."""

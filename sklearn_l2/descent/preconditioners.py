@@ -15,6 +15,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
+from .kronecker import Kronecker
 from .linear import LinearObjective
 from .penalties import L2
 from .rows import RowBlocks, even_sample, multiply, pieces
@@ -79,6 +80,8 @@ def choose_preconditioner(
     size = D * K
     pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
     if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(objective.rows, size):
+        if not objective.is_binary and Kronecker.suits(objective.rows, D, K):
+            return Kronecker(objective)
         return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
     of_data: NDArray[Any] = np.arange(n_problems)
     of_factor = of_data
@@ -111,7 +114,7 @@ def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
 
 
 class Diagonal:
-    """The Hessian's diagonal: for large sparse X, and for softmax beyond a few parameters."""
+    """The Hessian's diagonal: for large sparse X, and for softmax with more columns than Kronecker can take."""
 
     exact = False
     rough = True

@@ -9,8 +9,17 @@ from numpy.typing import NDArray
 
 from .columns import Columns
 from .continuation import continue_along_lambda, worthwhile_chains
-from .descents import descend_newton, descend_quasi_newton, joined, pays_in_single_precision
+from .descents import (
+    EARLY_END,
+    MANY_ELEMENTS,
+    descend_in_two_precisions,
+    descend_newton,
+    descend_quasi_newton,
+    joined,
+    pays_in_single_precision,
+)
 from .interpolation import descend_at_nodes, merged
+from .kronecker import Kronecker
 from .loop import Descent
 from .newton import TruncatedNewton
 from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
@@ -28,7 +37,6 @@ _ROW_SPACE_MAX_ROWS = 1000
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
-_NEAR = 1e-7  # J - J* where Newton steps take over from quasi-Newton steps
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
 _ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
@@ -86,6 +94,9 @@ def _minimize(
     if chain is not None:
         return continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
+    if isinstance(preconditioner, Kronecker) and max_iter > 1 and rows.n_elements >= MANY_ELEMENTS:
+        if pays_in_single_precision(problems, rows):
+            return descend_in_two_precisions(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
     if not isinstance(preconditioner, SampledHessian) or max_iter == 1:
@@ -94,11 +105,10 @@ def _minimize(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
         )
 
-    # A preconditioner that is built already comes with a start that is near.
     def descend_early(which: Mask, start: Floats) -> Descent:
         metric = preconditioner.select(which)
         return descend_quasi_newton(
-            problems.select(which), rows, columns, start, metric, tol=max(_NEAR, tol), max_iter=max_iter - 1
+            problems.select(which), rows, columns, start, metric, tol=max(EARLY_END, tol), max_iter=max_iter - 1
         )
 
     # A preconditioner that is built already comes with a start that is near.
@@ -106,7 +116,7 @@ def _minimize(
         early = descend_at_nodes(problems, theta, descend_early)
     else:
         early = descend_quasi_newton(
-            problems, rows, columns, theta, preconditioner, tol=max(_NEAR, tol), max_iter=max_iter - 1
+            problems, rows, columns, theta, preconditioner, tol=max(EARLY_END, tol), max_iter=max_iter - 1
         )
     near = early.finished == NEAR
     suits &= problems.n_score_rows == 1

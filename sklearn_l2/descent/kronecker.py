@@ -1,0 +1,165 @@
+"""A preconditioner for softmax with many parameters on dense X: a Kronecker product in place of the Hessian.
+
+With probabilities p_i the data part of H is the sum of (s_i/m) (diag(p_i) - p_i p_i^T) (x) x~_i x~_i^T. If the second
+factors were the same for all pairs of classes, it would be A (x) B, with A (K, K) the mean of the first factors and B
+(D, D) that of the second (compare Martens and Grosse 2015, https://arxiv.org/abs/1503.05671). They are not: the rows
+between classes k and l lie around a place of their own. Where biases are free, those places are what couples them to
+the weights, so that eliminating the biases centres each pair of classes at its place, and what is left is alike.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from .linear import LinearObjective
+from .penalties import L2
+from .rows import RowBlocks, even_sample, multiply
+
+Floats = NDArray[np.floating]
+Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+_ROWS_PER_COLUMN = 32
+_FLAT = 1e-10  # of the largest eigenvalue: what rounding leaves of none
+
+
+class Kronecker:
+    """M for each problem, from a fixed, evenly drawn sample of rows.
+
+    Adding one vector to all classes changes no probability: along such directions H is the ridge alone, and so is M.
+    """
+
+    exact = False
+    rough = False
+    dtype = np.float64
+    cost = 2.0
+
+    @staticmethod
+    def suits(rows: RowBlocks, n_parameters: int, n_classes: int) -> bool:
+        """Whether eigenvectors of as many numbers as a class has parameters take less time than a few passes over X."""
+        return not rows.is_sparse and n_parameters**2 <= rows.n_rows * n_classes
+
+    def __init__(self, objective: LinearObjective) -> None:
+        n_rows, n_sample = objective.rows.n_rows, _ROWS_PER_COLUMN * objective.n_parameters
+        self.indices: Any = slice(None) if n_sample >= n_rows / 2 else even_sample(n_rows, n_sample)
+        self.sample = objective.sample_columns(self.indices).astype(np.float32)
+        self.models: dict[int, _Model] = {}
+        self.problems = np.arange(objective.n_problems)  # those in the batch, by the number of their model
+
+    @property
+    def is_built(self) -> bool:
+        return len(self.models) > 0
+
+    def of_all(self) -> Kronecker:
+        """The same with the problems that have left the batch."""
+        everyone = copy(self)
+        everyone.problems = np.arange(len(self.models))
+        return everyone
+
+    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        share = objective.share_of(self.indices)
+        share = (share / share.sum(axis=0)).astype(np.float32)
+        p = objective.curvature[self.indices].astype(np.float32, copy=False)
+        weight, strength = penalty.weights(theta)[:, 0], penalty.lambd / penalty.m
+        for i, number in enumerate(self.problems.tolist()):
+            self.models[number] = _model(self.sample, p[:, i], share[:, i], weight[i], float(strength[i]))
+
+    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
+        self.build(objective, penalty, theta)
+
+    def outdated(self, objective: LinearObjective) -> Mask:
+        return np.zeros(objective.n_problems, dtype=bool)
+
+    def solve(self, r: Floats, problems: Indices) -> Floats:
+        return np.stack([self.models[p].solve(each) for p, each in zip(self.problems[problems], r, strict=True)])
+
+    def keep(self, mask: Mask) -> None:
+        self.problems = self.problems[mask]
+
+
+@dataclass
+class _Model:
+    """M = L (A (x) B + strength I (x) diag(weight), bias part A) L^T, as inverses; without a free bias, the first part.
+
+    L eliminates the biases, whose coupling with the weights of class k is, for the bias of class l, A_kl (v_k + v_l)/2,
+    for its own A_kk mu_k. The v make the coupling with a bias common to all classes zero, as it is.
+    """
+
+    U: Floats  # (K, K) with A = U diag(..) U^T
+    V: Floats  # (d, d) with V^T B V = diag(..), V^T diag(weight) V = I
+    inverse: Floats  # (K, d)
+    inverse_of_common: Floats  # (d,)
+    free_bias: bool
+    A: Floats
+    inverse_A: Floats
+    places: Floats  # v, (K, d)
+    excess: Floats  # A_kk (mu_k - v_k), (K, d)
+
+    def solve(self, r: Floats) -> Floats:
+        """M^-1 r for r (K, D)."""
+        common = r.mean(axis=0)
+        r = r - common
+        if not self.free_bias:
+            s = self._solve_weights(r)
+            s += self.inverse_of_common * common - s.mean(axis=0)
+            return s
+        bias, weights = r[:, -1:], r[:, :-1]
+        q = multiply(self.inverse_A, bias)
+        weights = weights - (self.places * bias + multiply(self.A, q * self.places)) / 2 - q * self.excess
+        s = np.empty_like(r)
+        s[:, :-1] = t = self._solve_weights(weights)
+        along = np.einsum("kd,kd->k", self.places, t)
+        coupling = multiply(self.A, along) / 2 + np.einsum("kd,kd->k", self.places, multiply(self.A, t)) / 2
+        coupling += np.einsum("kd,kd->k", self.excess, t)
+        s[:, -1] = q[:, 0] - multiply(self.inverse_A, coupling)
+        s -= s.mean(axis=0)
+        s[:, :-1] += self.inverse_of_common * common[:-1]
+        return s
+
+    def _solve_weights(self, r: Floats) -> Floats:
+        t = multiply(multiply(self.U.T, r), self.V)
+        t *= self.inverse
+        return multiply(self.U, multiply(t, self.V.T))
+
+
+def _model(sample: Floats, p: Floats, share: Floats, weight: Floats, strength: float) -> _Model:
+    """From sampled rows (n, D) with probabilities p (n, K) and share (n,); the ridge is strength * weight (D,)."""
+    K, free_bias = p.shape[1], weight[-1] == 0
+    A = -multiply(p.T, p * share[:, None]).astype(float)
+    A = (A + A.T) / 2
+    np.fill_diagonal(A, 0)
+    np.fill_diagonal(A, -A.sum(axis=0))
+    total = max(float(np.trace(A)), np.finfo(float).tiny)
+    alpha, U = np.linalg.eigh(A)
+    alpha = np.where(alpha > _FLAT * alpha[-1], alpha, 0.0)
+    inverse_A = multiply(U * np.divide(1, alpha, out=np.zeros(K), where=alpha > 0), U.T)
+
+    Z = sample[:, :-1] if free_bias else sample
+    d = Z.shape[1]
+    curvature = p * (1 - p) * share[:, None]
+    of_rows = curvature.sum(axis=1)
+    scaled = Z * np.sqrt(of_rows)[:, None]
+    B = multiply(scaled.T, scaled).astype(float)
+    places = excess = np.zeros((0, d))
+    if free_bias:
+        of_classes = np.maximum(curvature.sum(axis=0, dtype=float), np.finfo(float).tiny)
+        moments = multiply(curvature.T, Z).astype(float)
+        B -= multiply((moments / of_classes[:, None]).T, moments)
+        diagonal = A.diagonal()
+        centres = diagonal[:, None] * (moments / of_classes[:, None])
+        places = np.linalg.pinv(2 * np.diag(diagonal) - A, rcond=_FLAT, hermitian=True) @ (2 * centres)
+        excess = centres - diagonal[:, None] * places
+    w = weight[:d]
+    root = 1 / np.sqrt(w)
+    sigma, V = scipy.linalg.eigh(B / total * root[:, None] * root)
+    eigenvalues = np.multiply.outer(alpha, np.maximum(sigma, 0))
+    floor = _FLAT * eigenvalues.max()
+    inverse = 1 / np.maximum(eigenvalues + strength, max(floor, np.finfo(float).tiny))
+    common = 1 / (strength * w) if strength > 0 else np.zeros(d)
+    return _Model(U, V * root[:, None], inverse, common, free_bias, A, inverse_A, places, excess)
