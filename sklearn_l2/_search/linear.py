@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
 from typing import Any
@@ -20,6 +20,7 @@ from sklearn.utils.validation import validate_data
 from .._linear import row_blocks
 from .._sklearn import _check_sample_weight, _safe_indexing
 from .._training import training_weights
+from ..descent.continuation import MOST_POINTS, continued
 from ..descent.problems import LinearProblems
 from ..descent.results import LinearFit, certified
 from ..descent.rows import RowBlocks, multiply, pieces
@@ -97,6 +98,11 @@ class _Batch:
         n_classes = len(self.model.classes_)
         return 1 if n_classes == 2 else n_classes
 
+    @property
+    def _is_long_softmax(self) -> bool:
+        """Whether a start near the optimum saves more than other ways to solve a problem: without, rows are few."""
+        return self.n_scores > 1 and self.X.shape[0] >= self.X.shape[1]
+
     def solve(self, train_rows: bool) -> Iterator[Fits | Unfitted]:
         """The folds together, but each by itself where the penalty is too weak to determine the weights.
 
@@ -111,9 +117,10 @@ class _Batch:
         """From large to small lambdas: some on all folds at a time, or one on some folds."""
         most = self._most_problems()
         lambda_step, part_step = max(1, most // len(parts)), min(most, len(parts))
+        paths: dict[int, _Path] = {}
         for piece in reversed(np.array_split(lambdas, max(1, ceil(len(lambdas) / lambda_step)))):
             for f in range(0, len(parts) if len(piece) else 0, part_step):
-                yield from self._solve(piece, parts[f : f + part_step], train_rows)
+                yield from self._solve(piece, parts[f : f + part_step], train_rows, paths.setdefault(f, _Path()))
 
     def _most_problems(self) -> int:
         """At a time: what working memory holds, and of a long job a piece, for Ctrl-C keeps the pieces finished."""
@@ -122,7 +129,7 @@ class _Batch:
         quick = max(_LONG // max(self.X.size, 1), _FEWEST) // self.n_scores
         return max(1, min(fitting, quick))
 
-    def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool) -> Iterator[Fits | Unfitted]:
+    def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool, path: _Path) -> Iterator[Fits | Unfitted]:
         L = len(lambdas)
         scale = None if parts[0].scale is None else np.repeat([part.scale for part in parts], L, axis=0)
         start = time.perf_counter()
@@ -136,7 +143,11 @@ class _Batch:
             fold=np.repeat(np.arange(len(parts)), L),
         )
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
-            fit = solve_newton(problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, certify=False)
+            near = path.start(problems) if L == 1 and self._is_long_softmax else None
+            fit = solve_newton(
+                problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, start=near, certify=False
+            )
+            path.add(problems, fit)
             # Where scalers are undone, X itself may be too large for scores in single precision.
             scores = _scores(rows, fit.W, fit.b, self.X.dtype if scale is None else np.float64)
             plain = np.stack([part.plain_weights / part.plain_weights.sum() for part in parts], axis=1)
@@ -265,6 +276,30 @@ class _Models:
         """Give the warnings that these fits would give one by one."""
         for i in np.flatnonzero(self.fit.separable | ~self.fit.converged).tolist():
             self._build(i)[1]._warn(self.fit, i)
+
+
+@dataclass
+class _Path:
+    """Optima of problems that differ in lambda only, found one after another; only the last few of them count."""
+
+    places: list[Floats] = field(default_factory=list)  # log lambda/m, (P,)
+    W: list[Floats] = field(default_factory=list)
+    b: list[Floats] = field(default_factory=list)
+
+    def start(self, problems: LinearProblems) -> tuple[Floats, Floats] | None:
+        """W and b where the next optimum is likely to be."""
+        if not self.places:
+            return None
+        places, at = np.stack(self.places), self._place(problems)
+        return continued(places, np.stack(self.W), at), continued(places, np.stack(self.b), at)
+
+    def add(self, problems: LinearProblems, fit: LinearFit) -> None:
+        for values, value in ((self.places, self._place(problems)), (self.W, fit.W), (self.b, fit.b)):
+            values.append(value)
+            del values[:-MOST_POINTS]
+
+    def _place(self, problems: LinearProblems) -> Floats:
+        return np.log(np.maximum(problems.lambd / problems.m, np.finfo(float).tiny))
 
 
 def _mean(values: NDArray[Any], weights: Any) -> Floats:

@@ -24,7 +24,7 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 _LONG_CHAINS = 4  # problems in a chain, from which on they are solved one after another
-_MOST_POINTS = 3
+MOST_POINTS = 3
 _MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
 
 
@@ -39,7 +39,7 @@ def descend_along(chain: Indices, strength: Floats, theta: Floats, solve: Callab
     for level in _levels(chain, place):
         for p in level:
             before = done[chain[p]]
-            near = before[-_MOST_POINTS:]
+            near = before[-MOST_POINTS:]
             if near:
                 theta[p] = np.tensordot(extrapolation_weights(place[near], place[p]), theta[near], 1)
             before.append(p)
@@ -67,6 +67,12 @@ def extrapolation_weights(places: Floats, at: float) -> Floats:
             if np.abs(w).sum() <= _MOST_AMPLIFIED:
                 return np.concatenate([np.zeros(first), w])
     return np.eye(len(places))[-1]
+
+
+def continued(places: Floats, values: Floats, at: Floats) -> Floats:
+    """Each problem's values (N, P, ...) at places (N, P), the nearest last, continued to its `at` (P,): (P, ...)."""
+    weights = [extrapolation_weights(x, to) for x, to in zip(places.T, at, strict=True)]
+    return np.stack([np.tensordot(w, values[-len(w) :, p], 1) for p, w in enumerate(weights)])
 
 
 def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | None:
