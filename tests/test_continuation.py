@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklearn_l2.descent.continuation import descend_along, extrapolation_weights
+from sklearn_l2.descent.continuation import continued, descend_along, extrapolation_weights
 
 
 def test_extrapolation_is_exact_for_a_parabola_and_careful_where_places_are_close():
@@ -11,6 +11,16 @@ def test_extrapolation_is_exact_for_a_parabola_and_careful_where_places_are_clos
     assert_allclose(extrapolation_weights(places, -1.0) @ (3 * places**2 - places + 1), 5.0)
     assert_array_equal(extrapolation_weights(np.array([5.0, 1e-3, 0.0]), -3.0), [0, 0, 1])
     assert_array_equal(extrapolation_weights(np.array([1.0, 1.0]), 0.0), [0, 1])
+
+
+def test_each_problem_is_continued_along_its_own_places():
+    places = np.array([[3.0, 5.0], [2.0, 3.5], [1.0, 2.0]])
+    values = (places**2 - [1.0, 4.0] * places)[:, :, None, None] * np.ones((2, 3))
+    at = np.array([0.0, 0.5])
+    assert_allclose(
+        continued(places, values, at), (at**2 - [1.0, 4.0] * at)[:, None, None] * np.ones((2, 3)), atol=1e-12
+    )
+    assert_array_equal(continued(places[:1], values[:1], at), values[0])
 
 
 def test_problems_are_solved_from_large_to_small_each_started_from_its_own_chain():
