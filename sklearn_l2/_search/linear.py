@@ -290,16 +290,13 @@ class _Path:
         """W and b where the next optimum is likely to be."""
         if not self.places:
             return None
-        places, at = np.stack(self.places), self._place(problems)
+        places, at = np.stack(self.places), problems.places()
         return continued(places, np.stack(self.W), at), continued(places, np.stack(self.b), at)
 
     def add(self, problems: LinearProblems, fit: LinearFit) -> None:
-        for values, value in ((self.places, self._place(problems)), (self.W, fit.W), (self.b, fit.b)):
+        for values, value in ((self.places, problems.places()), (self.W, fit.W), (self.b, fit.b)):
             values.append(value)
             del values[:-MOST_POINTS]
-
-    def _place(self, problems: LinearProblems) -> Floats:
-        return np.log(np.maximum(problems.lambd / problems.m, np.finfo(float).tiny))
 
 
 def _mean(values: NDArray[Any], weights: Any) -> Floats:

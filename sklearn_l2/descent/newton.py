@@ -21,7 +21,6 @@ Indices = NDArray[np.intp]
 
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
-_SAFETY = 5.0  # a residual's energy is an estimate
 _SPEED = 10.0  # of Newton's method: after a step from a decrement of e about 10 e^2 is left of it
 _PATIENCE, _RESOLVED = 25, 1e-13
 _LONG = 10.0  # steps of conjugate gradients: M is far larger than H somewhere
@@ -171,7 +170,7 @@ class TruncatedNewton:
             move = self.objective.largest_move(change)
         else:
             move, drift = self.objective.moves(change)
-            left = _SAFETY * self.residual + np.minimum(drift, move**2 * decrement)
+            left = self.preconditioner.safety * self.residual + np.minimum(drift, move**2 * decrement)
         small = move <= SMALL_MOVE
         length = line_search(self.objective, self.penalty, params, J, s, change, slope, small)
         params += per_problem(length) * s
@@ -205,7 +204,7 @@ class TruncatedNewton:
             gradient.astype(self.preconditioner.dtype, copy=False),
             np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
             max_steps=20 + 2 * gradient[0].size,
-            floor=0.0 if self.thorough else 0.1 * self.tol,
+            floor=0.0 if self.thorough else self.tol / (2 * self.preconditioner.safety),
             speed=np.inf if self.preconditioner.rough else _SPEED,
         )
         self.strayed = longest > _LONG

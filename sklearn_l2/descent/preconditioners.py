@@ -24,6 +24,7 @@ Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
+SAFETY = 5.0  # a residual's energy is an estimate
 _GEMM_SPEEDUP = 25.0  # multiply-adds per second of a symmetric matrix product over those of a pass over X
 _PASSES_FOR_A_BUILD = 0.8
 _FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8, 40, 100
@@ -48,6 +49,7 @@ class Preconditioner(Protocol):
     cost: float
     exact: bool  # M is the Hessian itself where it was last built
     rough: bool  # M may be so far from the Hessian that a residual measured by it says little
+    safety: float  # otherwise, how many times more it may be
     dtype: Any  # of vectors that conjugate gradients keep
 
     @property
@@ -118,6 +120,7 @@ class Diagonal:
 
     exact = False
     rough = True
+    safety = SAFETY
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
@@ -155,6 +158,7 @@ class Exact:
     cost = 0.0
     exact = True
     rough = False
+    safety = SAFETY
     dtype = np.float64
     is_built = True
 
@@ -205,6 +209,7 @@ class SampledHessian:
 
     exact = False
     rough = False
+    safety = SAFETY
     dtype = np.float64
 
     def __init__(
