@@ -43,18 +43,21 @@ def write(directory: Path, results: dict[str, Any], sections: Iterable[tuple[str
     pictures.mkdir(parents=True, exist_ok=True)
     measured = [(name, section) for name, section in sections if name in results]
     parts = [HEAD.format(results=RESULTS)]
-    machine = None
+    machine = versions = None
     for name, section in measured:
         result = results[name]
         if result["machine"] != machine:
             machine = result["machine"]
             parts.append(described(machine))
+        if result["machine"]["versions"] != versions:
+            versions = result["machine"]["versions"]
+            parts.append(table(["package", "version"], [[package, version] for package, version in versions.items()]))
         parts.append(f"## {section.TITLE}\n\n{section.markdown(result['rows'], pictures).strip()}\n")
     (directory / PAGE).write_text("\n".join(parts), encoding="utf-8")
 
 
 def described(machine: dict[str, Any]) -> str:
-    """A paragraph and a table on the machine."""
+    """A paragraph on the machine."""
     blas = ", ".join(
         f"{each['prefix']} {each['version']} with its {each['architecture']} kernel on {each['num_threads']} threads"
         for each in machine["blas"]
@@ -67,6 +70,5 @@ def described(machine: dict[str, Any]) -> str:
         f"Environment variables that matter to it: {variables or 'none'} (`OPENBLAS_CORETYPE` slows a current numpy). "
         f"A matrix product runs at {machine['float64 multiply-adds per second'] * giga:.1f} (float32: "
         f"{machine['float32 multiply-adds per second'] * giga:.1f}) billion multiply-adds a second, memory is read at "
-        f"{machine['bytes per second'] * giga:.1f} GB/s.\n\n"
-        + table(["package", "version"], [[name, version] for name, version in machine["versions"].items()])
+        f"{machine['bytes per second'] * giga:.1f} GB/s.\n"
     )
