@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
 from sklearn_l2.descent.interpolation import descend_at_nodes, merged, nodes_among
 from sklearn_l2.descent.loop import Descent
 from sklearn_l2.descent.problems import LinearProblems
@@ -111,3 +112,12 @@ def test_where_a_node_does_not_come_near_its_chain_descends_by_itself():
 def test_few_lambdas_all_descend():
     asked, _, _ = follow(problems_on_folds(np.array([0.1, 0.2, 0.4])), lambda which: np.full(which.sum(), NEAR))
     assert sum(len(each) for each in asked) == 6
+
+
+def test_lambdas_far_beyond_any_curvature_are_solved():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 30))
+    y = (X[:, 0] + rng.standard_normal(3000) > 0).astype(int)
+    search = LambdaSearchCV(L2LogisticRegression(), np.logspace(-2, 9, 40), cv=3, refit=False)
+    search.fit(X, y)  # a warning would be an error
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()

@@ -81,6 +81,14 @@ def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Colum
     lost = ~(np.array([losses[-1] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
     lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
     if lost.any():
+        # J may have been taken before a last step that mended it.
+        J, gap = certified(problems.select(lost), rows, fit.W[lost], fit.b[lost])
+        mended = J <= problems.value_at_start()[lost] * (1 + _ROUNDING)
+        fit.dual_gap[np.flatnonzero(lost)[mended]] = gap[mended]
+        for p, end in zip(np.flatnonzero(lost)[mended], J[mended].tolist(), strict=True):
+            fit.losses[p][-1] = end
+        lost[np.flatnonzero(lost)[mended]] = False
+    if lost.any():
         some = problems.select(lost)
         fit.W[lost], fit.b[lost] = columns.to_model(some.start(columns))
         J, fit.dual_gap[lost] = certified(some, rows, fit.W[lost], fit.b[lost])
