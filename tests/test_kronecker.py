@@ -121,3 +121,13 @@ def test_a_probe_needs_few_products(monkeypatch):
         model = L2LogisticRegression(lambd=lambd).fit(X, y)
         assert model.dual_gap_ <= 1e-10
         assert len(n_products) <= 70
+
+
+def test_a_column_of_huge_numbers_does_not_drown_the_others():
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((600, 60)), rng.integers(0, 12, 600)
+    large, huge = X.copy(), X.copy()
+    large[:, 4] *= 1e5  # as good as unpenalized either way
+    huge[:, 4] *= 1e30
+    probabilities = [L2LogisticRegression().fit(Z, y).predict_proba(Z) for Z in (large, huge)]
+    assert_allclose(*probabilities, atol=1e-5)

@@ -156,11 +156,16 @@ def _model(sample: Floats, p: Floats, share: Floats, weight: Floats, strength: f
         centres = diagonal[:, None] * (moments / of_classes[:, None])
         places = np.linalg.pinv(2 * np.diag(diagonal) - A, rcond=_FLAT, hermitian=True) @ (2 * centres)
         excess = centres - diagonal[:, None] * places
-    w = weight[:d]
+    # A penalty that is as good as none is taken for a little one, or what it leaves unbound would drown the rest.
+    curved = np.maximum(B.diagonal(), 0) / total
+    if strength > 0:
+        w = np.maximum(weight[:d], _FLAT * alpha[-1] / strength * curved)
+    else:
+        w = np.where(curved > 0, curved, 1.0)
     root = 1 / np.sqrt(w)
     sigma, V = scipy.linalg.eigh(B / total * root[:, None] * root)
     eigenvalues = np.multiply.outer(alpha, np.maximum(sigma, 0))
-    floor = _FLAT * eigenvalues.max()
+    floor = 0.0 if strength > 0 else _FLAT * eigenvalues.max()
     inverse = 1 / np.maximum(eigenvalues + strength, max(floor, np.finfo(float).tiny))
     common = 1 / (strength * w) if strength > 0 else np.zeros(d)
     return _Model(U, V * root[:, None], inverse, common, free_bias, A, inverse_A, places, excess)
