@@ -2,7 +2,8 @@
 
 Writes docs/benchmarks.md with its pictures, and docs/benchmarks.json with versions, cores, the BLAS kernel and every
 raw time; `--quick`, a part of it in two minutes, goes to the directory quick-benchmarks. With names of sections only
-these are measured, and the others stay as they are. `--page` writes the page again without measuring.
+these are measured, and the others stay as they are, as do with `--cells` the other cells of a section. `--page` writes
+the page again without measuring.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def main(arguments: list[str] | None = None) -> None:
         described = machine.describe()
         for name, section in sections:
             if not asked.sections or name in asked.sections:
-                results[name] = {"machine": described, "quick": asked.quick, "rows": []}
-                for cell in section.cells(asked.quick):
+                cells = section.cells(asked.quick)
+                before = results.get(name, {"rows": []})["rows"] if asked.cells else []
+                results[name] = {"machine": described, "quick": asked.quick, "rows": before}
+                for cell in cells:
                     if asked.cells is None or any(part in cell.name for part in asked.cells):
                         seconds, rows = timed(cell.run)
-                        results[name]["rows"] += rows
+                        results[name]["rows"] = page.merged(results[name]["rows"], cell, rows, cells)
                         page.save(directory, results)
                         print(f"{name}: {cell.name}, {seconds:.1f} s", flush=True)
     page.write(directory, results, sections)

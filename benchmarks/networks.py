@@ -146,11 +146,11 @@ def serve_search(side: str, name: str, hidden: tuple[int, ...], dtype: str) -> C
     X, y = _data(name, dtype)
     shared: dict[str, Any] = {"max_iter": SEARCHED[name], "n_iter_no_change": SEARCHED[name], "random_state": 0}
     cv = StratifiedKFold(N_FOLDS)
+    os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes that a search starts
     if side == OURS:
-        search: Any = LambdaSearchCV(L2MLPClassifier(hidden, **shared), LAMBDS, cv=cv, refit=False)
+        search: Any = LambdaSearchCV(L2MLPClassifier(hidden, **shared), LAMBDS, cv=cv, refit=False, n_jobs=-1)
     else:
         alphas = [lambd * BATCH / (len(X) * (1 - 1 / N_FOLDS)) for lambd in LAMBDS]
-        os.environ["PYTHONWARNINGS"] = "ignore"  # of the processes it starts
         search = GridSearchCV(MLPClassifier(hidden, **shared), {"alpha": alphas}, cv=cv, refit=False, n_jobs=-1)
 
     def fit(_: Any) -> tuple[float, float]:
@@ -167,7 +167,7 @@ def _data(name: str, dtype: str) -> data.Data:
 
 def markdown(rows: list[Row], pictures: Path) -> str:
     """A table of epochs, and one of searches."""
-    searched = f"{len(LAMBDS)} lambdas, {N_FOLDS} folds, accuracy, no refit."
+    searched = f"{len(LAMBDS)} lambdas, {N_FOLDS} folds, accuracy, no refit, `n_jobs=-1`."
     parts = [
         f"Adam, batches of {BATCH} rows, lambd = {LAMBD:g}; MLPClassifier trains from the same weights on the same "
         "batches, PyTorch (`torch.optim.Adam`, fused, with the penalty as `weight_decay`) on some of its own. The mean "

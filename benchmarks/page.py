@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .section import table
+from .section import Cell, Row, table
 
 PAGE, RESULTS, PICTURES = "benchmarks.md", "benchmarks.json", "benchmarks"
 
@@ -24,6 +24,13 @@ def read(directory: Path) -> dict[str, Any]:
     """The sections that were measured before, by name."""
     path = directory / RESULTS
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def merged(before: list[Row], cell: Cell, rows: list[Row], cells: list[Cell]) -> list[Row]:
+    """The rows of a section with those of one cell replaced, in the order of `cells`."""
+    order = {each.name: place for place, each in enumerate(cells)}
+    kept = [row for row in before if row["cell"] in order and row["cell"] != cell.name]
+    return sorted([*kept, *({"cell": cell.name, **row} for row in rows)], key=lambda row: order[row["cell"]])
 
 
 def save(directory: Path, results: dict[str, Any]) -> None:

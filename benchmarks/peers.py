@@ -203,6 +203,17 @@ def _parameters(task: Task) -> int:
     return task.n_columns * (1 if task.n_classes == 2 else task.n_classes)
 
 
+def _intelex_peer(solver: str, last: int) -> Peer:
+    return Peer(
+        f"intelex {solver}",
+        "scikit-learn-intelex",
+        "sklearnex",
+        partial(_intelex, solver),
+        tolerances(-1, last),
+        lambda task: _l2(task) and not task.is_sparse,
+    )
+
+
 PEERS = (
     Peer(OURS, OURS, "sklearn_l2", _ours, (1e-4, 1e-7, 1e-10, 1e-12), lambda task: True),
     Peer("lbfgs", "scikit-learn", "sklearn", partial(_sklearn, "lbfgs"), tolerances(-1, -12), _l2),
@@ -240,22 +251,8 @@ PEERS = (
         (5, 20, 80, 320),
         lambda task: _l2(task) and _two_classes(task) and _suits_stochastic_descent(task),
     ),
-    Peer(
-        "intelex lbfgs",
-        "scikit-learn-intelex",
-        "sklearnex",
-        partial(_intelex, "lbfgs"),
-        tolerances(-1, -12),
-        lambda task: _l2(task) and not task.is_sparse,
-    ),
-    Peer(
-        "intelex newton-cg",
-        "scikit-learn-intelex",
-        "sklearnex",
-        partial(_intelex, "newton-cg"),
-        tolerances(-1, -10),
-        lambda task: _l2(task) and not task.is_sparse,
-    ),
+    _intelex_peer("lbfgs", -12),
+    _intelex_peer("newton-cg", -10),
     Peer(
         "glum",
         "glum",

@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import mpmath
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from benchmarks import __main__ as command
 from benchmarks import counting, fits, race, reference, worker
+from benchmarks.section import Cell
 from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent import linear, rows
 
@@ -132,6 +134,20 @@ def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypat
     (tmp_path / "benchmarks.md").unlink()
     command.main(["--page", "--output", str(tmp_path)])
     assert (tmp_path / "benchmarks.md").read_text() == page
+
+
+def test_a_cell_measured_again_replaces_its_rows_only(tmp_path, monkeypatch):
+    runs = iter(range(10))
+    section = SimpleNamespace(
+        TITLE="Some",
+        cells=lambda quick: [Cell(name, lambda: [{"run": next(runs)}, {"run": next(runs)}]) for name in ("a", "b")],
+        markdown=lambda rows, pictures: " ".join(f"{row['cell']}{row['run']}" for row in rows),
+    )
+    monkeypatch.setattr(command.importlib, "import_module", lambda name: section)
+    monkeypatch.setattr(command, "SECTIONS", ("some",))
+    for arguments, shown in (([], "a0 a1 b2 b3"), (["--cells", "a"], "a4 a5 b2 b3"), (["--cells", "b"], "a4 a5 b6 b7")):
+        command.main([*arguments, "--output", str(tmp_path)])
+        assert (tmp_path / "benchmarks.md").read_text().endswith(f"{shown}\n")
 
 
 def test_products_and_reads_are_counted_and_only_inside():
