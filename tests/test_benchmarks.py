@@ -12,10 +12,17 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import __main__ as command
-from benchmarks import counting, fits, race, reference, worker
+from benchmarks import counting, fits, machine, race, reference, worker
 from benchmarks.section import Cell
 from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent import linear, rows
+
+
+@pytest.fixture
+def no_rates(monkeypatch):
+    """Not to measure the machine, which takes seconds."""
+    monkeypatch.setattr(machine, "_N", 2)
+    monkeypatch.setattr(machine, "_BYTES", 2**11)
 
 
 def small(n_classes, seed=0):
@@ -107,7 +114,7 @@ def test_a_worker_answers_fails_and_begins_anew_when_it_was_too_slow():
         assert side.ask(0) == 3
 
 
-def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypatch):
+def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypatch, no_rates):
     only = ("sklearn-l2", "lbfgs", "newton-cholesky")
 
     def cells(quick):
@@ -136,7 +143,7 @@ def test_a_small_run_writes_page_pictures_and_every_raw_time(tmp_path, monkeypat
     assert (tmp_path / "benchmarks.md").read_text() == page
 
 
-def test_a_cell_measured_again_replaces_its_rows_only(tmp_path, monkeypatch):
+def test_a_cell_measured_again_replaces_its_rows_only(tmp_path, monkeypatch, no_rates):
     runs = iter(range(10))
     section = SimpleNamespace(
         TITLE="Some",

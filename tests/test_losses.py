@@ -32,10 +32,11 @@ def test_log_loss_and_its_derivatives_to_the_last_digits(sign):
 def test_softmax_cross_entropy_and_its_slope_to_the_last_digits():
     # The rounding of a difference of scores near 700 shows in its exponential times 700.
     z = np.array([[a, b, 0.3] for a in SCORES for b in (-2.0, 0.0, 50.0)])
+    with mpmath.workdps(400):
+        e = [[mpmath.exp(mpmath.mpf(float(x))) for x in row] for row in z]
     for code in range(3):
         codes = np.full(len(z), code)
         with mpmath.workdps(400):
-            e = [[mpmath.exp(mpmath.mpf(float(x))) for x in row] for row in z]
             loss = [float(mpmath.log(sum(row) / row[code])) for row in e]
             slope = [[float(x / sum(row) - (k == code)) for k, x in enumerate(row)] for row in e]
         p = SoftmaxCrossEntropy.probabilities(z)
