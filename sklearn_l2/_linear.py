@@ -46,6 +46,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     intercept_: NDArray[np.floating]
     n_iter_: NDArray[np.int32]
     loss_curve_: list[float]
+    penalty_curve_: list[float]
     dual_gap_: float
 
     def __sklearn_tags__(self) -> Any:
@@ -132,7 +133,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
             )
         self.coef_, self.intercept_ = coef, intercept
         self.n_iter_ = fit.n_iter[p : p + 1].astype(np.int32)
-        self.loss_curve_ = fit.losses[p]
+        self.loss_curve_, self.penalty_curve_ = map(list, zip(*fit.losses[p], strict=True))
         self.__dict__.pop("dual_gap_", None)
         if self.lambd > 0:
             self.dual_gap_ = float(fit.dual_gap[p])

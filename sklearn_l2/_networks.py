@@ -36,6 +36,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     intercepts_: list[NDArray[np.floating]]
     loss_: float
     loss_curve_: list[float]
+    penalty_curve_: list[float]
     best_loss_: float | None
     validation_loss_curve_: list[float] | None
     validation_scores_: list[float] | None
@@ -256,7 +257,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         self.out_activation_ = start.network.output.name
         self.n_iter_ = int(trained.descent.n_iter[p])
         self.t_ = earlier.get("t_", 0) + self.n_iter_ * training.n_rows
-        self.loss_curve_ = [*earlier.get("loss_curve_", []), *losses]
+        self.loss_curve_ = [*earlier.get("loss_curve_", []), *(J for J, _ in losses)]
+        self.penalty_curve_ = [*earlier.get("penalty_curve_", []), *(penalized for _, penalized in losses)]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
         self.best_loss_ = None if self.early_stopping else best
         self.validation_loss_curve_ = self.validation_scores_ = self.best_validation_score_ = None
@@ -375,6 +377,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         if self.solver == "gd":
             model.set_params(solver="sgd", momentum=0.0, learning_rate="constant", batch_size=self._batch_size)
         for name, value in vars(self).items():
-            if name.endswith("_") and name != "validation_loss_curve_":
+            if name.endswith("_") and name not in ("validation_loss_curve_", "penalty_curve_"):
                 setattr(model, name, copy(value))
         return complete_mlp_classifier(model)

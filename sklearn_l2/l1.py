@@ -62,6 +62,8 @@ class L1LogisticRegression(LinearClassifier):
         Only where X has string column names.
     loss_curve_ : list of float
         J before the first iteration and after each one, `n_iter_ + 1` values.
+    penalty_curve_ : list of float
+        The penalty's part of these; the rest is the data term.
     dual_gap_ : float
         Certified upper bound on J - J*; only for lambd > 0.
 

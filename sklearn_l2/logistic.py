@@ -70,6 +70,8 @@ class L2LogisticRegression(LinearClassifier):
         Only where X has string column names.
     loss_curve_ : list of float
         J before the first iteration and after each one, `n_iter_ + 1` values.
+    penalty_curve_ : list of float
+        The penalty's part of these; the rest is the data term.
     decay_factor_ : float
         1 - alpha lambda/m, what each step of "gd" multiplies the weights by; only for "gd".
     dual_gap_ : float

@@ -104,6 +104,8 @@ class L2MLPClassifier(NetworkClassifier):
         Biases of each layer.
     loss_curve_ : list of float
         J of each epoch, the mean over its batches, each taken before its step.
+    penalty_curve_ : list of float
+        The penalty's part of these; the rest is the data term.
     loss_ : float
         The last of them.
     best_loss_ : float or None

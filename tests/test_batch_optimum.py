@@ -66,10 +66,10 @@ def test_every_problem_of_a_batch_ends_at_its_optimum(name):
     X, problems = batch(name)
     with RowBlocks(X, n_scores=len(problems.lambd) * problems.n_score_rows) as rows:
         fit = solve_newton(problems, rows, tol=1e-12, max_iter=1000, certify=False)
-        J, bound = certified(problems, rows, fit.W, fit.b)
+        J, _, bound = certified(problems, rows, fit.W, fit.b)
         tight = solve_newton(problems, rows, tol=1e-16, max_iter=1000, start=(fit.W, fit.b))
     assert fit.converged.all()
-    excess = J - np.array([losses[-1] for losses in tight.losses])
+    excess = J - np.array([losses[-1][0] for losses in tight.losses])
     assert excess.max() <= 1e-10
     assert (tight.dual_gap[problems.lambd >= 1e-3] <= 1e-7).all()  # else the tight fit may be wrong in the same way
     assert (bound >= excess - 4e-15).all()  # J, up to 1.6 here, is rounded

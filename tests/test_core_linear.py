@@ -175,7 +175,7 @@ def test_a_batch_is_its_single_fits(shape, n_classes, options):
         # Both end within 1e-12 of the minimum of a function with curvature lambda/m.
         distance = 2 * np.sqrt(2 * 1e-12 * problems.m[p] / lambd[p])
         assert np.linalg.norm(batch.W[p] - single.coef_) <= distance
-        assert batch.losses[p][-1] == pytest.approx(single.loss_curve_[-1], abs=1e-12)
+        assert batch.losses[p][-1][0] == pytest.approx(single.loss_curve_[-1], abs=1e-12)
         assert batch.dual_gap[p] <= 1e-8
         assert len(batch.losses[p]) == batch.n_iter[p] + 1
     assert batch.converged.all()
@@ -201,7 +201,7 @@ def test_a_batch_of_gradient_descents(n_classes):
         single = L2LogisticRegression(lambd=lambd[p], solver="gd", learning_rate=0.5, tol=1e-10, max_iter=200)
         early(single, X, y, problems.weights[:, p])
         assert_allclose(batch.W[p], single.coef_, rtol=1e-12, atol=1e-15)
-        assert_allclose(batch.losses[p], single.loss_curve_, rtol=1e-12)
+        assert_allclose(batch.losses[p], list(zip(single.loss_curve_, single.penalty_curve_, strict=True)), rtol=1e-12)
     assert batch.n_iter[2] < batch.n_iter[0] == 200  # the finished ones left early
 
 

@@ -85,7 +85,7 @@ def follow(problems, finish):
     def descend(which, start):
         assert_allclose(start, (optimum - off)[which])
         asked.append(np.flatnonzero(which))
-        return Descent(optimum[which], np.ones(which.sum(), dtype=int), [[0.0]] * which.sum(), finish(which))
+        return Descent(optimum[which], np.ones(which.sum(), dtype=int), [[(0.0, 0.0)]] * which.sum(), finish(which))
 
     return asked, descend_at_nodes(problems, optimum - off, descend), optimum
 

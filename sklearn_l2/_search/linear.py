@@ -183,7 +183,7 @@ class _Batch:
         figures = None if test is None else self._figures(part, problems, mine, models.fit, scores, errors[mine], test)
         return Fits(part.fold.number, lambdas, seconds, models, test, train, figures)
 
-    def _certified(self, problems: LinearProblems, fit: LinearFit) -> tuple[Floats, Floats]:
+    def _certified(self, problems: LinearProblems, fit: LinearFit) -> tuple[Floats, Floats, Floats]:
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
             return certified(problems, rows, fit.W, fit.b)
 
@@ -222,7 +222,7 @@ class _Batch:
         norm = np.linalg.norm(fit.W.reshape(len(fit.W), -1), axis=1)
         if self.model.class_weight is None:
             squares = norm**2 + (problems.penalize_intercept and np.sum(fit.b**2, axis=1))
-            J = np.array([losses[-1] for losses in fit.losses])
+            J = np.array([losses[-1][0] for losses in fit.losses])
             train_loss = J - problems.lambd[mine] / (2 * problems.m[mine]) * squares
         else:
             weights = part.plain_weights / part.plain_weights.sum()
@@ -244,13 +244,15 @@ class _Models:
     part: _Part
     lambdas: Indices
     fit: LinearFit
-    # J and the bound on J - J*, for the few that are asked for a model: it takes as long as two steps of the descent.
-    certify: Callable[[], tuple[Floats, Floats]]
+    # J, its penalty's part and the bound on J - J*, for the few that are asked for a model: it takes as long as two
+    # steps of the descent.
+    certify: Callable[[], tuple[Floats, Floats, Floats]]
 
     def __call__(self, i: int) -> Any:
         if np.isinf(self.fit.dual_gap).all():
-            J, gap = self.certify()
-            losses = [[*losses[:-1], end] for losses, end in zip(self.fit.losses, J.tolist(), strict=True)]
+            J, penalized, gap = self.certify()
+            ends = zip(J.tolist(), penalized.tolist(), strict=True)
+            losses = [[*losses[:-1], end] for losses, end in zip(self.fit.losses, ends, strict=True)]
             self.fit = replace(self.fit, losses=losses, dual_gap=gap)
         return self._build(i)[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ def descend_quasi_newton(
     update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
     descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
     # A step that went too far is taken back: the curve shows where the descent stood.
-    descent.losses = [np.minimum.accumulate(losses).tolist() for losses in descent.losses]
+    descent.losses = [list(accumulate(losses, min)) for losses in descent.losses]
     return descent
 
 

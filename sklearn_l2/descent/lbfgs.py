@@ -41,8 +41,9 @@ def descend_lbfgs(
     def end_iteration(intermediate_result: OptimizeResult) -> None:
         descent.params[0] = intermediate_result.x
         descent.n_iter[0] += 1
-        descent.losses[0].append(float(intermediate_result.fun))
-        descent.finished |= stopping.finished(descent.params, np.array(descent.losses[0][-1:]), gradient)
+        J = float(intermediate_result.fun)
+        descent.losses[0].append((J, float(penalty.value(descent.params)[0])))
+        descent.finished |= stopping.finished(descent.params, np.array([J]), gradient)
         if descent.finished[0]:
             raise StopIteration
 
@@ -55,5 +56,5 @@ def descend_lbfgs(
         options={"maxiter": max_iter, "maxfun": max_fun, "gtol": tol, "ftol": _RESOLUTION},
     )
     if not descent.losses[0]:  # nothing to descend
-        descent.losses[0].append(float(result.fun))
+        descent.losses[0].append((float(result.fun), float(penalty.value(descent.params)[0])))
     descent.finished |= result.status == 0

@@ -64,14 +64,15 @@ class Stopping(Protocol):
 
 @dataclass
 class Descent:
-    """What a descent leaves: params (P, ...), per problem the iterations, J per iteration and how it finished (0: not).
+    """What a descent leaves: params (P, ...), per problem the iterations, how it finished (0: not), and `losses`, which
+    are J and its penalty's part of each iteration.
 
     The arrays are kept current during the descent, so that an interrupted one leaves what it has reached.
     """
 
     params: Floats
     n_iter: NDArray[np.int64]
-    losses: list[list[float]]
+    losses: list[list[tuple[float, float]]]
     finished: NDArray[np.int8]
 
     @classmethod
@@ -105,17 +106,19 @@ def descend(
     in_batch = np.arange(len(descent.params))
     params = descent.params
     for _ in range(max_iter):
-        loss = np.zeros(len(in_batch))
+        loss, penalized = np.zeros((2, len(in_batch)))
         for batch, share in objective.batches():
             value, gradient = objective.gradient(params, batch)
-            loss += share * (value + penalty.value(params))
+            cost = penalty.value(params)
+            loss += share * (value + cost)
+            penalized += share * cost
             penalty.add_gradient(params, gradient)
             update.step(params, gradient)
 
         if params is not descent.params:
             descent.params[in_batch] = params
         descent.n_iter[in_batch] += 1
-        for p, J in zip(in_batch, loss.tolist(), strict=True):
+        for p, J in zip(in_batch, zip(loss.tolist(), penalized.tolist(), strict=True), strict=True):
             descent.losses[p].append(J)
 
         finished = stopping.finished(params, loss, gradient)

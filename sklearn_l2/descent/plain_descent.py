@@ -70,9 +70,10 @@ class _GradientDescentEnd:
     def check_descended(self, fit: LinearFit) -> None:
         """An error if J ended above where it began."""
         for losses in fit.losses:
-            if losses[-1] > losses[0] * (1 + 1e-9):
+            first, last = losses[0][0], losses[-1][0]
+            if last > first * (1 + 1e-9):
                 raise DivergenceError(
-                    f"Gradient descent diverged: J rose from {losses[0]:.6g} to {losses[-1]:.6g}. {self.advice}"
+                    f"Gradient descent diverged: J rose from {first:.6g} to {last:.6g}. {self.advice}"
                 )
 
     def keep(self, mask: Mask) -> None:

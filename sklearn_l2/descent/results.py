@@ -29,7 +29,7 @@ class LinearFit:
     W: Floats
     b: Floats
     n_iter: NDArray[np.int64]
-    losses: list[list[float]]  # J before the first iteration and after each one
+    losses: list[list[tuple[float, float]]]  # J and its penalty's part, before the first iteration and after each one
     converged: Mask
     separable: Mask  # lambda = 0 and no finite optimum
     dual_gap: Floats  # infinite where lambda is 0
@@ -66,11 +66,12 @@ def finish(
         objective = last
     unpenalized = problems.lambd == 0
     if certify or unpenalized.any():
-        J, gap = _certified(problems, objective, columns, theta)
+        J, penalized, gap = _certified(problems, objective, columns, theta)
+        ends = list(zip(J.tolist(), penalized.tolist(), strict=True))
     else:
-        J = np.array([losses[-1] for losses in descent.losses])  # before the last step, which hardly changes it
+        ends = [losses[-1] for losses in descent.losses]  # before the last step, which hardly changes it
         gap = np.full(len(theta), np.inf)
-    for losses, end in zip(descent.losses, J.tolist(), strict=True):
+    for losses, end in zip(descent.losses, ends, strict=True):
         losses.append(end)
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
@@ -78,41 +79,45 @@ def finish(
 
 def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
     """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
-    lost = ~(np.array([losses[-1] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
+    lost = ~(np.array([losses[-1][0] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
     lost &= np.isfinite(fit.W).all(axis=(1, 2))  # what single precision cannot hold is an error of its own
     if lost.any():
         # J may have been taken before a last step that mended it.
-        J, gap = certified(problems.select(lost), rows, fit.W[lost], fit.b[lost])
+        J, penalized, gap = certified(problems.select(lost), rows, fit.W[lost], fit.b[lost])
         mended = J <= problems.value_at_start()[lost] * (1 + _ROUNDING)
         fit.dual_gap[np.flatnonzero(lost)[mended]] = gap[mended]
-        for p, end in zip(np.flatnonzero(lost)[mended], J[mended].tolist(), strict=True):
-            fit.losses[p][-1] = end
+        for p, *end in zip(np.flatnonzero(lost)[mended], J[mended].tolist(), penalized[mended].tolist(), strict=True):
+            fit.losses[p][-1] = tuple(end)
         lost[np.flatnonzero(lost)[mended]] = False
     if lost.any():
         some = problems.select(lost)
         fit.W[lost], fit.b[lost] = columns.to_model(some.start(columns))
-        J, fit.dual_gap[lost] = certified(some, rows, fit.W[lost], fit.b[lost])
+        J, penalized, fit.dual_gap[lost] = certified(some, rows, fit.W[lost], fit.b[lost])
         fit.converged[lost] = False
-        for p, end in zip(np.flatnonzero(lost), J.tolist(), strict=True):
-            fit.losses[p][-1] = end
+        for p, *end in zip(np.flatnonzero(lost), J.tolist(), penalized.tolist(), strict=True):
+            fit.losses[p][-1] = tuple(end)
     return fit
 
 
-def certified(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """J and the bound on J - J* (infinite for lambda 0), (P,), of weights (P, K, n_columns) and biases (P, K)."""
+def certified(problems: LinearProblems, rows: RowBlocks, W: Floats, b: Floats) -> tuple[Floats, Floats, Floats]:
+    """J, its penalty's part and the bound on J - J* (infinite for lambda 0), each (P,).
+
+    Of weights (P, K, n_columns) and biases (P, K).
+    """
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     return _certified(problems, problems.objective(rows, columns), columns, columns.from_model(W, b))
 
 
 def _certified(
     problems: LinearProblems, objective: LinearObjective, columns: Columns, theta: Floats
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     if not objective.scores_are_current:
         objective.set_scores(objective.compute_scores(theta))
     penalty = problems.penalty(columns)
-    J = objective.loss() + penalty.value(theta)
+    penalized = penalty.value(theta)
+    J = objective.loss() + penalized
     gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
-    return J, gap
+    return J, penalized, gap
 
 
 def _all_right(objective: LinearObjective) -> Mask:

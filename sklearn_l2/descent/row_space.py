@@ -139,7 +139,7 @@ def solve_in_row_space(
     # Rounding in the products of rows, which all problems share, matters most where the penalty is weakest.
     strength = problems.lambd / problems.m
     weakest = strength <= 2 * strength.min()
-    return fit, certified(problems.select(weakest), rows, fit.W[weakest], fit.b[weakest])[1]
+    return fit, certified(problems.select(weakest), rows, fit.W[weakest], fit.b[weakest])[2]
 
 
 def _newton_in_row_space(

@@ -75,7 +75,7 @@ def _finish(problems: LinearProblems, rows: RowBlocks, columns: Columns, descent
     theta = columns.from_model(W, b)
     objective, penalty = problems.objective(rows, columns), _penalty(problems, columns)
     J, gap = dual_gap(objective, penalty, theta, free_bias=problems.free_bias)
-    for losses, last in zip(descent.losses, J.tolist(), strict=True):
+    for losses, last in zip(descent.losses, zip(J.tolist(), penalty.value(theta).tolist(), strict=True), strict=True):
         losses.append(last)
     separable = np.zeros(len(gap), dtype=bool)
     return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)

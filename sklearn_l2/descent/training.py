@@ -117,7 +117,7 @@ class Trained:
     @property
     def diverged(self) -> Mask:
         """(P,) whether the loss, its gradient or the weights of a problem are not finite."""
-        finite = [not J or bool(np.isfinite(J[-1])) for J in self.descent.losses]
+        finite = [not J or bool(np.isfinite(J[-1][0])) for J in self.descent.losses]
         return self.stopping.diverged | ~np.array(finite) | ~np.isfinite(self.params).all(axis=1)
 
     def check_finite(self, settings: Settings) -> None:
