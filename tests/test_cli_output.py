@@ -90,45 +90,6 @@ def test_missing_extra(data, run, monkeypatch, option, module):
     assert f"needs {module}" in err and "pip install 'sklearn-l2[cli]'" in err
 
 
-# Pictures
-
-
-def test_display():
-    figure = pytest.importorskip("matplotlib.figure").Figure()
-    from sklearn_l2.display import LambdaCurveDisplay
-
-    shown = LambdaCurveDisplay([0, 0.1, 1], [0.1, 0.2, 0.3], [0.9, 0.4, 0.5], dev_loss_se=[0.1, 0.2, 0.3], chosen=0.1)
-    assert shown.plot(figure.subplots()) is shown
-    assert shown.figure_ is figure
-    np.testing.assert_array_equal(shown.line_.get_ydata(), [0.1, 0.2, 0.3])
-    line, _, bars = shown.errorbar_
-    np.testing.assert_array_equal(line.get_ydata(), [0.9, 0.4, 0.5])
-    heights = [segment[:, 1] for segment in bars[0].get_segments()]
-    np.testing.assert_allclose(heights, [[0.8, 1.0], [0.2, 0.6], [0.2, 0.8]])
-    assert [label.get_text() for label in shown.ax_.get_xticklabels()] == ["0", "0.1", "1"]
-    assert any(text.get_text() == "chosen: 0.1" for text in shown.ax_.get_legend().get_texts())
-
-
-@pytest.mark.parametrize(("worst", "scale"), [(2.0, "linear"), (2.1, "log")])
-def test_display_of_losses_far_apart(worst, scale):
-    figure = pytest.importorskip("matplotlib.figure").Figure()
-    from sklearn_l2.display import LambdaCurveDisplay
-
-    ax = LambdaCurveDisplay([0, 1], [1e-9, 0.1], [worst, 0.2]).plot(figure.subplots()).ax_
-    assert ax.get_yscale() == scale
-    assert scale == "linear" or ax.get_ylim()[0] == pytest.approx(0.02)
-
-
-def test_display_makes_its_own_figure():
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
-    from sklearn_l2.display import LambdaCurveDisplay
-
-    shown = LambdaCurveDisplay([0], [0.1], [2.0]).plot()
-    assert shown.ax_.figure is shown.figure_
-    pyplot.close(shown.figure_)
-
-
 # Text
 
 

@@ -58,7 +58,8 @@ def draw(path: Path, curves: Sequence[tuple[str, Sequence[Row], float]]) -> None
             [row.lambd for row in finished],
             [row.train_loss for row in finished],
             [row.dev_loss for row in finished],
-            dev_loss_se=[row.dev_loss_se for row in finished],
+            dev_se=[row.dev_loss_se for row in finished],
+            verdicts=[row.verdict.text for row in finished],
             chosen=chosen,
             name=title,
         ).plot(ax)
