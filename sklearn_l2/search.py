@@ -345,6 +345,22 @@ class LambdaSearchCV(GridSearchCV):
         check_is_fitted(self, "_lambda_table")
         return self._lambda_table
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """For notebooks: scikit-learn's diagram, and once fitted the table of lambdas below it."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle:  # unless scikit-learn is configured to display text
+            bundle["text/html"] += self._html_table()
+        return bundle
+
+    @property
+    def _repr_html_(self) -> Any:
+        """The same for what knows no bundles; without scikit-learn's diagram there is no such attribute."""
+        diagram = super()._repr_html_
+        return lambda: diagram() + self._html_table()
+
+    def _html_table(self) -> str:
+        return self._lambda_table._repr_html_() if hasattr(self, "_lambda_table") else ""
+
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the metadata routing of this search, whose `fit` itself may ask for a dev set.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from numbers import Real
 from typing import Any
 
@@ -50,7 +51,7 @@ class LambdaTable:
     - under the names of the grid, the other parameters in which candidates differ.
 
     NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
-    pandas DataFrame, and printing shows the means.
+    pandas DataFrame, and printing shows the means, in a notebook as HTML.
 
     `verdicts` holds the same verdicts with the differences they rest on, `failures` the error of every candidate whose
     fit failed, "" for the others.
@@ -74,13 +75,22 @@ class LambdaTable:
         return pandas.DataFrame(self.columns)
 
     def __repr__(self) -> str:
-        figures = [name for name in _HEADERS if name != "decay_factor" or not np.isnan(self[name]).all()]
-        known = {*_HEADERS, *(f"{name}_se" for name in _WITH_ERRORS)}
-        shown = [*(name for name in self.columns if name not in known), *figures]
-        cells = [[_HEADERS.get(name, name), *(self._cell(name, i) for i in range(len(self)))] for name in shown]
+        cells = self._cells()
         widths = [max(len(cell) for cell in column) for column in cells]
         lines = zip(*cells, strict=True)
         return "\n".join("  ".join(map(str.rjust, line, widths)).rstrip() for line in lines)
+
+    def _repr_html_(self) -> str:
+        head, *lines = zip(*self._cells(), strict=True)
+        rows = [_html_row("th", head), *(_html_row("td", line) for line in lines)]
+        return f"<table>\n<thead>\n{rows[0]}\n</thead>\n<tbody>\n" + "\n".join(rows[1:]) + "\n</tbody>\n</table>"
+
+    def _cells(self) -> list[list[str]]:
+        """Columns of texts, each with its header first."""
+        figures = [name for name in _HEADERS if name != "decay_factor" or not np.isnan(self[name]).all()]
+        known = {*_HEADERS, *(f"{name}_se" for name in _WITH_ERRORS)}
+        shown = [*(name for name in self.columns if name not in known), *figures]
+        return [[_HEADERS.get(name, name), *(self._cell(name, i) for i in range(len(self)))] for name in shown]
 
     def _cell(self, name: str, i: int) -> str:
         value = self[name][i]
@@ -89,6 +99,11 @@ class LambdaTable:
         text = f"{value:.4g}"
         error = self.columns.get(f"{name}_se")
         return text if error is None or np.isnan(error[i]) else f"{text} ± {error[i]:.2g}"
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    inner = "".join(f'<{tag} style="text-align: right">{escape(cell)}</{tag}>' for cell in cells)
+    return f"<tr>{inner}</tr>"
 
 
 def make_table(
