@@ -58,7 +58,7 @@ class L1LogisticRegression(LinearClassifier):
     n_iter_ : ndarray of shape (1,)
         Iterations done.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
     loss_curve_ : list of float
         J before the first iteration and after each one, `n_iter_ + 1` values.

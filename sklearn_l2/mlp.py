@@ -124,7 +124,7 @@ class L2MLPClassifier(NetworkClassifier):
         Number of layers, input and output included, and of output units.
     out_activation_ : {"logistic", "softmax"}
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
 
     See Also
@@ -133,8 +133,8 @@ class L2MLPClassifier(NetworkClassifier):
 
     Notes
     -----
-    A mini-batch B of n rows contributes n/(m |B|) times the sum of s_i grad_i over B, without bias, and lambda/m W.
-    An integer weight equals a repeated row for full batches, and on average for mini-batches.
+    Of n rows, a mini-batch B contributes ``n / (m * |B|)`` times the sum of s_i grad_i over B, without bias, and
+    lambda/m W. An integer weight equals a repeated row for full batches, and on average for mini-batches.
 
     References
     ----------

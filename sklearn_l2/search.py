@@ -85,7 +85,7 @@ class LambdaSearchCV(GridSearchCV):
     multimetric_ : bool
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
 
     See Also
