@@ -53,6 +53,16 @@ autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+numpydoc_validation_checks = {
+    "all",
+    "ES01",  # no extended summary
+    "SA01",  # no See Also
+    "EX01",  # no example: those of a class show its methods
+    "RT02",  # the name of a return value; scikit-learn's is `self : object`
+    "RT03",  # a return value without a description
+    "GL01",  # the summary stands beside the quotes
+}
+numpydoc_validation_exclude = {r"\.set_\w+_request$", r"\.get_metadata_routing$"}
 
 sphinx_gallery_conf = {
     "examples_dirs": ["guide", "examples", "internals"],

@@ -40,7 +40,9 @@ class Result:
 
 
 class LambdaTable:
-    """For every candidate of a search, in their order, the columns
+    """What every candidate of a search came to, in their order.
+
+    The columns are
 
     - `lambd`, the equivalent `C` = 1 / lambd of scikit-learn's LogisticRegression, `norm` = ||W||;
     - `train_loss`, `dev_loss` (mean log loss), `train_error`, `dev_error` (share of wrong classes): means over the
@@ -51,10 +53,32 @@ class LambdaTable:
     - under the names of the grid, the other parameters in which candidates differ.
 
     NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
-    pandas DataFrame, and printing shows the means, in a notebook as HTML.
+    pandas DataFrame, and printing shows the means, in a notebook as HTML. :meth:`LambdaSearchCV.lambda_table` makes one.
 
-    `verdicts` holds the same verdicts with the differences they rest on, `failures` the error of every candidate whose
-    fit failed, "" for the others.
+    Parameters
+    ----------
+    columns : mapping of str to ndarray of shape (n_candidates,)
+        The columns by name.
+    verdicts : sequence of Verdict
+        For each candidate the same verdict as `text`, and the difference it rests on: how far the dev loss lies above
+        the least one, `above_best`, with its standard error `above_best_se`.
+    failures : sequence of str
+        The error of every candidate whose fit failed, "" for the others.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> pipeline = make_pipeline(StandardScaler(), L2LogisticRegression())
+    >>> search = LambdaSearchCV(pipeline, (0.01, 1, 100), scoring="neg_log_loss").fit(X, y)
+    >>> table = search.lambda_table()
+    >>> table["C"].tolist()
+    [100.0, 1.0, 0.01]
+    >>> table.to_frame()["verdict"].tolist()
+    ['overfitting', 'just right', 'underfitting']
     """
 
     def __init__(
@@ -69,7 +93,18 @@ class LambdaTable:
         return len(self.columns["lambd"])
 
     def to_frame(self) -> Any:
-        """The table as a pandas DataFrame."""
+        """The table as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for every candidate.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
         import pandas
 
         return pandas.DataFrame(self.columns)

@@ -18,7 +18,28 @@ Mask = NDArray[np.bool_]
 
 
 class DivergenceError(ValueError):
-    """Gradient descent left every bound; the message names the largest usable learning rate."""
+    """The steps of gradient descent are so long that J grows without bound.
+
+    Raised before the first step where divergence is certain, alpha lambda/m >= 2 for plain steps [1]_; later where J or
+    a weight is no longer finite, or J ends above where it began. It is a ValueError, and its message says what to
+    change. The model stays as it was before the fit.
+
+    References
+    ----------
+    .. [1] Y. Nesterov, Lectures on convex optimization, Springer (2018), section 1.2,
+       https://doi.org/10.1007/978-3-319-91578-4.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_l2 import DivergenceError, L2LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> try:
+    ...     L2LogisticRegression(lambd=1.0, solver="gd", learning_rate=1000.0).fit(X, y)
+    ... except DivergenceError as error:
+    ...     print(type(error).__name__)
+    DivergenceError
+    """
 
 
 class Objective(Protocol):
