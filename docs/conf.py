@@ -1,6 +1,5 @@
 """How Sphinx builds the documentation: CONTRIBUTING.md has the command."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -23,8 +22,9 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
     "mathml",
+    "repository_pages",
 ]
-exclude_patterns = ["_build", "guide", "examples", "internals", "**/GALLERY_HEADER.rst"]
+exclude_patterns = ["_build", "start", "guide", "examples", "internals", "**/GALLERY_HEADER.rst"]
 templates_path = ["_templates"]
 suppress_warnings = [
     "config.cache",  # sphinx-gallery is configured by objects that cannot be pickled
@@ -40,10 +40,14 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+html_sidebars = {  # none for pages without pages below them
+    page: [] for page in ("auto_start/*", "benchmarks", "changes", "contributing", "faq", "migration")
+}
 html_theme_options = {
     "show_prev_next": True,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
+    "navbar_persistent": ["search-button"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -65,8 +69,8 @@ numpydoc_validation_checks = {
 numpydoc_validation_exclude = {r"\.set_\w+_request$", r"\.get_metadata_routing$"}
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["guide", "examples", "internals"],
-    "gallery_dirs": ["auto_guide", "auto_examples", "auto_internals"],
+    "examples_dirs": ["start", "guide", "examples", "internals"],
+    "gallery_dirs": ["auto_start", "auto_guide", "auto_examples", "auto_internals"],
     "filename_pattern": r"/plot_",
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("sklearn_l2",),
@@ -76,26 +80,6 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "write_computation_times": False,
 }
-
-# Pages at the root of the repository that are pages of the site, too; their links are written for the root.
-AT_THE_ROOT = {"contributing": "CONTRIBUTING.md", "changes": "CHANGELOG.md"}
-
-
-def link_from_docs(match: re.Match[str]) -> str:
-    target = match[1]
-    for page, file in AT_THE_ROOT.items():
-        if target == file:
-            return f"]({page}.md)"
-    return f"]({target.removeprefix('docs/')})" if target.startswith("docs/") else f"](../{target})"
-
-
-def take_from_the_root(app, page, source):
-    """Put the text of the file at the root in place of the page in `docs`, which only names it."""
-    if page in AT_THE_ROOT:
-        path = DOCS.parent / AT_THE_ROOT[page]
-        app.env.note_dependency(str(path))
-        source[0] = re.sub(r"\]\((?!https?:|#)([^)]+)\)", link_from_docs, path.read_text(encoding="utf-8"))
-
 
 # What docstrings inherited from scikit-learn refer to, and ours by name.
 SCIKIT_LEARN = "https://scikit-learn.org/stable/"
@@ -120,5 +104,4 @@ def link_to_scikit_learn(app, env, node, text):
 
 
 def setup(app):
-    app.connect("source-read", take_from_the_root)
     app.connect("missing-reference", link_to_scikit_learn)
