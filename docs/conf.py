@@ -53,6 +53,8 @@ html_theme_options = {
     "footer_end": [],
 }
 
+default_role = "literal"  # of single backticks in docstrings
+toc_object_entries_show_parents = "hide"
 autosummary_generate = True
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
