@@ -87,8 +87,8 @@ plt.show()
 # ----------------
 #
 # A processor multiplies numbers much faster than it fetches them from memory. A product of X with one vector uses every
-# number that was fetched once; with a hundred vectors, a hundred times. Scores and gradients of 100 problems, measured on
-# one thread of the machine that built this page:
+# number that was fetched once; with a hundred vectors, a hundred times. Scores and gradients of 100 problems, measured
+# on one thread of the machine that built this page:
 
 from time import perf_counter
 
