@@ -24,7 +24,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+from sklearn_l2 import L2LogisticRegression, LambdaSearchCV, lambda_path
 from sklearn_l2.display import CoefficientPathDisplay, LambdaCurveDisplay
 
 data = load_breast_cancer()
@@ -65,18 +65,30 @@ assert table["dev_loss"][0] > 2 * table["dev_loss"][best] < table["dev_loss"][-1
 # %%
 # What the weights do
 # -------------------
-# Every weight shrinks as ``lambd`` grows, none becomes exactly zero. Some change their sign on the way: with little
-# penalty, columns that say nearly the same (radius, perimeter, area) get large weights of opposite signs.
+# Every weight shrinks as ``lambd`` grows, none becomes exactly zero. Some change their sign on the way. The mean and
+# the worst texture rise and fall together; with little penalty they get large weights of opposite signs, which nearly
+# cancel. With ``lambd=1`` they share what they both say.
 
 CoefficientPathDisplay.from_estimator(
     pipeline, X_train, y_train, lambds=np.logspace(-3, 4, 30), feature_names=data.feature_names
 )
 plt.show()
 
+names = data.feature_names.tolist()
+textures = [names.index("mean texture"), names.index("worst texture")]
+print(f"correlation of both textures: {np.corrcoef(X_train[:, textures].T)[0, 1]:.2f}")
+_, coefs, _, _ = lambda_path(pipeline, X_train, y_train, [0.001, 1])
+for lambd, (mean, worst) in zip((0.001, 1), coefs[:, 0, textures], strict=True):
+    print(f"lambd={lambd}: weights {mean:.2f} and {worst:.2f}")
+assert np.prod(coefs[0, 0, textures]) < 0 < np.prod(coefs[1, 0, textures])
+assert (coefs != 0).all()
+
+# %%
+# The five largest weights of the chosen model, per standard deviation of the column:
+
 weights = search.best_estimator_[-1].coef_[0]
-assert (weights != 0).all()
 for j in np.argsort(-np.abs(weights))[:5]:
-    print(f"{weights[j]:6.2f}  {data.feature_names[j]}")
+    print(f"{weights[j]:6.2f}  {names[j]}")
 
 # %%
 # The verdict of the test set

@@ -62,6 +62,7 @@ chosen = search.best_estimator_
 _, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
 LossCurveDisplay.from_estimator(free, ax=axes[0], name="lambd = 0")
 LossCurveDisplay.from_estimator(chosen, ax=axes[1], name=f"lambd = {chosen.lambd:g}")
+axes[0].set_ylim(0, 0.7)  # the first epochs are cut off
 plt.show()
 
 for model in (free, chosen):

@@ -1,6 +1,6 @@
 """
 Gene expression: 170 columns to a row
-====================================
+=====================================
 
 From which tissue does a tumour cell come? The NCI60 data hold the activity of 6 830 genes in cell lines of the US
 National Cancer Institute; of five tissues there are seven or more. With so many more columns than rows, any labels
