@@ -1,9 +1,11 @@
 """The Markdown pages: their code runs and prints what they show, their links, commands and map are sound."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -29,6 +31,16 @@ def test_python_blocks_print_the_text_blocks(page, capsys):
 def test_the_readme_has_code_and_shows_its_output():
     assert blocks(ROOT / "README.md", "python")
     assert blocks(ROOT / "README.md", "text")
+
+
+def test_the_picture_of_the_readme_is_drawn_by_the_command_beside_it(monkeypatch):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (picture,) = re.findall(r"!\[.+\]\((.+)\)", readme)
+    (script,) = re.findall(r"drawn by `python (.+)`", readme)
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **options: saved.append(path))
+    runpy.run_path(str(ROOT / script))
+    assert saved == [ROOT / picture]
 
 
 @each_page
