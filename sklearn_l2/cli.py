@@ -16,9 +16,16 @@ from typing import Any, NoReturn
 import numpy as np
 from sklearn.metrics import log_loss, zero_one_loss
 
-from ._command import report
+from ._command import html_report, report
 from ._command.data import Data, bundled, read, take
-from ._command.files import check_model_path, check_picture_path, draw, save_model
+from ._command.files import (
+    check_model_path,
+    check_picture_path,
+    check_report_path,
+    draw,
+    save_model,
+    save_report,
+)
 from ._command.messages import CommandError
 from ._command.progress import counted_on_terminal
 from ._command.tuning import (
@@ -120,8 +127,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--save", type=Path, metavar="FILE", help="save the chosen model, preprocessing included (skops)"
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw train and dev loss over lambd")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write all of it as one .html file, with pictures")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     arguments = parser.parse_args(argv)
+    arguments.given = sys.argv[1:] if argv is None else list(argv)
     if arguments.data is None and (arguments.target or arguments.dev):
         raise CommandError("--target and --dev need a data file, which comes first.")
     arguments.lambds = _lambds(arguments.lambds)
@@ -163,6 +172,8 @@ def _run(arguments: argparse.Namespace, ctrl_c: _CtrlC) -> int:
         check_model_path(arguments.save, inputs)
     if arguments.plot:
         check_picture_path(arguments.plot, [*inputs, *([arguments.save] if arguments.save else [])])
+    if arguments.report:
+        check_report_path(arguments.report, [*inputs, *(path for path in (arguments.save, arguments.plot) if path)])
     data = bundled() if arguments.data is None else read(arguments.data, arguments.target, arguments.dev)
     parts = split(data.y, {"dev": arguments.dev_size, "test": arguments.test_size})
     task = _task(arguments, data, parts)
@@ -246,11 +257,11 @@ def _finish(
     if arguments.save:
         outcome.saved = save_model(arguments.save, model)
     if arguments.plot:
-        draw(
-            arguments.plot,
-            [(FAMILIES[each].title, outcome.tuned[each].rows, row.lambd) for each, row in best.items()],
-        )
+        draw(arguments.plot, [outcome.tuned[each] for each in best])
         outcome.plotted = str(arguments.plot)
+    if arguments.report:
+        save_report(arguments.report, html_report.page(outcome, arguments, data, parts, model))
+        outcome.reported = str(arguments.report)
 
 
 def _test(outcome: report.Outcome, model: Any, X: Any, y: np.ndarray, scorer: Scorer | None) -> None:

@@ -78,6 +78,9 @@ def test_sizes_of_the_parts(data, outcome):
         (["--save", "."], ["is a directory"]),
         (["--save", "d.npz/m.skops"], ["cannot be written"]),
         (["--plot", "p.jqg"], ["'.jqg'", ".png", ".svg"]),
+        (["--report", "r.pdf"], ["'.pdf'", ".html"]),
+        (["--report", "nowhere/r.html"], ["--report nowhere", "cannot be written"]),
+        (["--report", "r.html", "--save", "r.html"], ["--report r.html", "overwrite"]),
     ],
 )
 def test_faults_are_told_before_any_fit(data, run, monkeypatch, arguments, words):

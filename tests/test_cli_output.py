@@ -80,7 +80,10 @@ def test_a_failed_write_leaves_no_half_file(data, run, monkeypatch, option, old)
             assert file.read() == old
 
 
-@pytest.mark.parametrize(("option", "module"), [(["--save", "m.skops"], "skops"), (["--plot", "p.png"], "matplotlib")])
+@pytest.mark.parametrize(
+    ("option", "module"),
+    [(["--save", "m.skops"], "skops"), (["--plot", "p.png"], "matplotlib"), (["--report", "r.html"], "matplotlib")],
+)
 def test_missing_extra(data, run, monkeypatch, option, module):
     for name in [name for name in sys.modules if name.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)

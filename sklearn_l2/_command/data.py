@@ -29,7 +29,10 @@ MANY_TEXTS = 20
 
 @dataclass(frozen=True)
 class Data:
-    """Features and labels, the unfitted preprocessing, and the dev set if it has a file of its own."""
+    """Features and labels, the unfitted preprocessing, and the dev set if it has a file of its own.
+
+    `names` are those of the columns of an array that has some.
+    """
 
     title: str
     X: Any
@@ -38,13 +41,20 @@ class Data:
     notes: tuple[str, ...] = ()
     X_dev: Any = None
     y_dev: np.ndarray | None = None
+    names: Sequence[str] | None = None
 
 
 def bundled() -> Data:
     """The breast cancer data that comes with scikit-learn."""
     bunch = load_breast_cancer()
     labels = bunch.target_names[bunch.target].astype(str)
-    return Data("breast cancer data, bundled with scikit-learn", bunch.data, labels, _for_numbers())
+    return Data(
+        "breast cancer data, bundled with scikit-learn",
+        bunch.data,
+        labels,
+        _for_numbers(),
+        names=bunch.feature_names.tolist(),
+    )
 
 
 def read(path: Path, target: str | None = None, dev: Path | None = None) -> Data:

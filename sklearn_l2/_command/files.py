@@ -10,7 +10,7 @@ from typing import Any
 
 from ..display import LambdaCurveDisplay
 from .messages import CommandError, first_line, require
-from .tuning import Row
+from .tuning import Tuned, choose
 
 
 def check_model_path(path: Path, others: Iterable[Path]) -> None:
@@ -26,6 +26,14 @@ def check_picture_path(path: Path, others: Iterable[Path]) -> None:
         allowed = ", ".join(f".{each}" for each in formats)
         raise CommandError(f"--plot {path} has an unknown extension {path.suffix!r}: allowed are {allowed}.")
     _check_path("--plot", path, others)
+
+
+def check_report_path(path: Path, others: Iterable[Path]) -> None:
+    """Whether an HTML report can be written there."""
+    require("matplotlib.figure", "--report")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise CommandError(f"--report {path} has an unknown extension {path.suffix!r}: allowed are .html, .htm.")
+    _check_path("--report", path, others)
 
 
 def _check_path(option: str, path: Path, others: Iterable[Path]) -> None:
@@ -49,24 +57,35 @@ def save_model(path: Path, model: Any) -> dict[str, Any]:
     return {"path": str(path), "untrusted_types": types, "load": load}
 
 
-def draw(path: Path, curves: Sequence[tuple[str, Sequence[Row], float]]) -> None:
-    """One panel for each family: its title, its rows, its best lambd."""
-    figure = require("matplotlib.figure", "--plot").Figure(figsize=(5.5 * len(curves), 4), layout="constrained")
-    for ax, (title, rows, chosen) in zip(figure.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
-        finished = [row for row in rows if not row.failure]
-        LambdaCurveDisplay(
-            [row.lambd for row in finished],
-            [row.train_loss for row in finished],
-            [row.dev_loss for row in finished],
-            dev_se=[row.dev_loss_se for row in finished],
-            verdicts=[row.verdict.text for row in finished],
-            chosen=chosen,
-            name=title,
-        ).plot(ax)
+def save_report(path: Path, page: str) -> None:
+    """Write an HTML page."""
+    _write_whole("--report", path, lambda temporary: temporary.write_bytes(page.encode("utf-8")))
+
+
+def draw(path: Path, families: Sequence[Tuned]) -> None:
+    """One panel for each family."""
+    figure = require("matplotlib.figure", "--plot").Figure(figsize=(5.5 * len(families), 4), layout="constrained")
+    for ax, tuned in zip(figure.subplots(1, len(families), squeeze=False)[0], families, strict=True):
+        curve(tuned).plot(ax)
     _write_whole("--plot", path, lambda temporary: figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=120))
 
 
-def _write_whole(option: str, path: Path, write: Callable[[Path], None]) -> None:
+def curve(tuned: Tuned) -> LambdaCurveDisplay:
+    """Train and dev loss of a family that has a best lambd."""
+    finished = [row for row in tuned.rows if not row.failure]
+    best = choose(finished)
+    return LambdaCurveDisplay(
+        [row.lambd for row in finished],
+        [row.train_loss for row in finished],
+        [row.dev_loss for row in finished],
+        dev_se=[row.dev_loss_se for row in finished],
+        verdicts=[row.verdict.text for row in finished],
+        chosen=best.lambd if best else None,
+        name=tuned.family.title,
+    )
+
+
+def _write_whole(option: str, path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(temporary)

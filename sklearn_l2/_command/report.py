@@ -36,14 +36,14 @@ class Outcome:
     test_score: float | None = None
     saved: dict[str, Any] | None = None
     plotted: str | None = None
+    reported: str | None = None
 
 
 # Text
 
 
 def heading(outcome: Outcome) -> str:
-    parts = ", ".join(f"{part} {outcome.n_rows[part]}" for part in ("train", "dev", "test") if part in outcome.n_rows)
-    lines = [outcome.title, f"{outcome.n_features} columns, {len(outcome.classes)} classes; rows: {parts}"]
+    lines = [outcome.title, size(outcome)]
     if outcome.n_folds > 1:
         lines.append(
             f"Errors and losses are means over {outcome.n_folds} folds of the train rows, +- is the standard "
@@ -52,8 +52,21 @@ def heading(outcome: Outcome) -> str:
     return "\n".join([*(_wrapped(line) for line in lines), *(_wrapped(f"note: {note}") for note in outcome.notes)])
 
 
+def size(outcome: Outcome) -> str:
+    """Columns, classes and the rows of each part."""
+    parts = ", ".join(f"{part} {outcome.n_rows[part]}" for part in ("train", "dev", "test") if part in outcome.n_rows)
+    return f"{outcome.n_features} columns, {len(outcome.classes)} classes; rows: {parts}"
+
+
 def family_table(tuned: Tuned, scoring: str | None) -> str:
     """The rows of one family, with a star at its best lambd, and a line for every kind of warning."""
+    title = tuned.family.title
+    lines = ["", f"{title[0].upper()}{title[1:]}", table(*family_cells(tuned, scoring))]
+    return "\n".join(lines + [_wrapped(each) for each in remarks(tuned)])
+
+
+def family_cells(tuned: Tuned, scoring: str | None) -> tuple[list[str], list[list[str]]]:
+    """The headers and cells of that table."""
     chosen = choose(tuned.rows)
     headers = ["", "lambd", "||W||", "train err", "dev err", "dev loss +- se", "verdict"]
     if scoring:
@@ -63,18 +76,16 @@ def family_table(tuned: Tuned, scoring: str | None) -> str:
         line = [
             "*" * (row is chosen),
             f"{row.lambd:g}",
-            _length(row.norm),
-            _percent(row.train_error),
-            _percent(row.dev_error),
-            "-" if row.failure else f"{_decimal(row.dev_loss)} +- {_decimal(row.dev_loss_se)}",
+            length(row.norm),
+            percent(row.train_error),
+            percent(row.dev_error),
+            "-" if row.failure else f"{decimal(row.dev_loss)} +- {decimal(row.dev_loss_se)}",
             row.verdict.text,
         ]
         if scoring:
-            line.insert(-1, _decimal(row.dev_score))
+            line.insert(-1, decimal(row.dev_score))
         cells.append(line)
-    title = tuned.family.title
-    lines = ["", f"{title[0].upper()}{title[1:]}", table(headers, cells)]
-    return "\n".join(lines + [_wrapped(each) for each in [*_remarks(tuned.rows), *tuned.remarks]])
+    return headers, cells
 
 
 def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
@@ -87,22 +98,26 @@ def table(headers: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _remarks(rows: Sequence[Row]) -> list[str]:
+def remarks(tuned: Tuned) -> list[str]:
+    """The warnings and failures of a family, those of several lambdas together."""
     said: dict[str, str] = {}
     lambds: dict[str, dict[str, None]] = {}
-    for row in rows:
+    for row in tuned.rows:
         for message in [*row.warnings, *([f"failed with {row.failure}"] if row.failure else [])]:
             alike = re.sub(r"\d[\d.e+-]*", "0", message)  # messages that differ in figures only are told once
             said.setdefault(alike, message)
             lambds.setdefault(alike, {})[f"{row.lambd:g}"] = None
-    return [f"lambd {', '.join(lambds[alike])}: {message}" for alike, message in said.items()]
+    of_lambds = [f"lambd {', '.join(lambds[alike])}: {message}" for alike, message in said.items()]
+    return of_lambds + tuned.remarks
 
 
 def ending(outcome: Outcome) -> str:
     """The choice, its test error, how to read the table, and the files written."""
-    lines = ["", *_choice(outcome), "", *_explanation(outcome)]
+    lines = ["", *_choice(outcome), "", _wrapped(f"{how_to_read(outcome)} * = the best of its table.")]
     if outcome.plotted:
         lines += ["", f"Picture: {outcome.plotted}"]
+    if outcome.reported:
+        lines += ["", f"Report: {outcome.reported}"]
     if outcome.saved:
         lines += ["", f"Model saved: {outcome.saved['path']}", "Types to trust when loading it:"]
         lines += [f"  {name}" for name in outcome.saved["untrusted_types"]] or ["  none"]
@@ -119,7 +134,7 @@ def _choice(outcome: Outcome) -> list[str]:
     by = f"the best dev {outcome.scoring}" if outcome.scoring else "the lowest dev loss"
     scale = ""
     if outcome.family.name == "logistic":
-        scale = f" (C = {_inverse(chosen.lambd)} in LogisticRegression)"
+        scale = f" (C = {inverse(chosen.lambd)} in LogisticRegression)"
     lines = [f"Chosen by {by}: {outcome.family.title}, lambd = {chosen.lambd:g}{scale}"]
     if outcome.n_folds > 1:
         lines.append(f"It was then fitted anew on all {outcome.n_rows['train']} train rows.")
@@ -127,44 +142,43 @@ def _choice(outcome: Outcome) -> list[str]:
         lines.append("It is the model that was scored: the dev set was never trained on.")
     if outcome.test_error is not None:
         count = outcome.n_rows["test"]
-        score = "" if outcome.test_score is None else f", {outcome.scoring} {_decimal(outcome.test_score)}"
+        score = "" if outcome.test_score is None else f", {outcome.scoring} {decimal(outcome.test_score)}"
         lines.append(
-            f"Test error: {_percent(outcome.test_error)} ({round(outcome.test_error * count)} of {count} "
-            f"rows), loss {_decimal(outcome.test_loss)}{score}"
+            f"Test error: {percent(outcome.test_error)} ({round(outcome.test_error * count)} of {count} "
+            f"rows), loss {decimal(outcome.test_loss)}{score}"
         )
     return [_wrapped(line) for line in lines + outcome.warnings]
 
 
-def _explanation(outcome: Outcome) -> list[str]:
+def how_to_read(outcome: Outcome) -> str:
+    """What the verdicts and the figures of the tables mean."""
     unit = "fold by fold" if outcome.n_folds > 1 else "dev row by dev row"
-    text = (
+    return (
         "Verdicts by the one-standard-error rule: just right = a dev loss above the best by at most one "
         f"standard error of the difference, taken {unit}; of the others, a smaller lambd is overfitting, a "
-        "larger one underfitting. * = the best of its table, err = share of rows misclassified, loss = log "
-        "loss, se = standard error."
+        "larger one underfitting. err = share of rows misclassified, loss = log loss, se = standard error."
     )
-    return [_wrapped(text)]
 
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.2f}%" if np.isfinite(share) else "-"
 
 
-def _decimal(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     return f"{value:.4f}" if value is not None and np.isfinite(value) else "-"
 
 
-def _length(value: float) -> str:
+def length(value: float) -> str:
     if not np.isfinite(value):
         return "-"
     return f"{value:.2f}" if 0.01 <= value < 1e6 else f"{value:.2g}"
 
 
-def _inverse(lambd: float) -> str:
+def inverse(lambd: float) -> str:
     return f"{1 / lambd:g}" if lambd else "inf"
 
 
@@ -198,6 +212,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "interrupted": outcome.interrupted,
         "saved": outcome.saved,
         "plotted": outcome.plotted,
+        "reported": outcome.reported,
     }
     return _plain(document)
 
