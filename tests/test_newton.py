@@ -291,7 +291,7 @@ def test_falling_back_to_zero_is_not_called_converged():
         np.full((1, 1, 3), 50.0),
         np.zeros((1, 1)),
         np.array([3]),
-        [[0.7, 9.0]],
+        [[(0.7, 0.0), (9.0, 1.0)]],
         *np.array([[True], [False]]),
         np.array([0.0]),
     )
