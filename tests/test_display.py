@@ -208,9 +208,8 @@ def test_coefficient_path(cancer, classifier):
     _, coefs, _, _ = lambda_path(pipeline, X, y, (1, 10, 100))
     np.testing.assert_allclose(np.array([line.get_ydata() for line in display.lines_]).T, coefs[:, 0])
     largest = np.argsort(-np.abs(coefs[0, 0]))[:3]
-    assert [label.get_text() for label in display.labels_] == [
-        name[:21] + "…" if len(name) > 22 else name for name in X.columns[largest]
-    ]
+    names = [name if len(name) <= 22 else f"{name[:11]}…{name[-10:]}" for name in X.columns[largest]]
+    assert [label.get_text() for label in display.labels_] == names
     assert f"{np.count_nonzero(coefs[-1])} of 30 weights are not 0" in display.ax_.get_title()
 
 

@@ -11,8 +11,7 @@ Floats = NDArray[np.floating]
 
 LABEL = "regularization strength λ (lambd)"
 
-_GAP, _LEAST_GAP = 0.12, 0.4  # between 0 and the smallest positive lambda: share of the rest, and in decades
-_MARGIN, _LEAST_MARGIN = 0.04, 0.15
+_GAP, _MARGIN = 0.15, 0.05  # between 0 and the smallest positive lambda, and at the ends: shares of the rest
 _MOST_TICKS = 7
 
 
@@ -25,22 +24,21 @@ class LambdaAxis:
         self.least = float(positive.min()) if len(positive) else 1.0
         self.most = float(positive.max()) if len(positive) else 1.0
         self.has_positive = bool(len(positive))
-        decades = np.log10(self.most / self.least)
-        self.gap = max(_GAP * decades, _LEAST_GAP)
-        self.margin = max(_MARGIN * decades, _LEAST_MARGIN)
+        decades = (np.log10(self.most) - np.log10(self.least)) or 1.0
+        self.gap, self.margin = _GAP * decades, _MARGIN * decades
 
     def place(self, lambds: Any) -> Any:
         """log10 lambda; below the smallest positive one, a straight line to 0."""
         lambds = np.asarray(lambds, dtype=float)
-        logarithm = np.log10(np.maximum(lambds, self.least))
-        return np.where(lambds < self.least, np.log10(self.least) - self.gap * (1 - lambds / self.least), logarithm)
+        below = 1 - np.minimum(lambds, self.least) / self.least
+        return np.log10(np.maximum(lambds, self.least)) - self.gap * below
 
     def value(self, places: Any) -> Any:
         """The lambda at a place."""
         places = np.asarray(places, dtype=float)
         start = np.log10(self.least)
-        power = 10.0 ** np.maximum(places, start)
-        return np.where(places < start, self.least * (1 - (start - places) / self.gap), power)
+        below = np.maximum(start - places, 0) / self.gap
+        return np.where(below > 0, self.least * (1 - below), 10.0 ** np.maximum(places, start))
 
     def draw(self, ax: Any) -> None:
         """Set scale, limits, ticks and label of the x-axis, and mark the break."""

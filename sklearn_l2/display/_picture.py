@@ -55,9 +55,13 @@ def pixels(ax: Any, points: float) -> float:
 
 def legend_off_the_data(ax: Any) -> None:
     """A legend at the top of the Axes, with the data moved down to make room for it."""
-    legend = ax.legend(loc="upper center", ncols=2, fontsize=TEXT_SIZE, framealpha=1.0)
-    box = lay_out(ax)
-    share = min(0.7, _SPARE * (legend.get_window_extent().height + pixels(ax, 3 * _AIR)) / box.height)
+    box, air = lay_out(ax), pixels(ax, 3 * _AIR)
+    for n_columns in (2, 1):
+        legend = ax.legend(loc="upper center", ncols=n_columns, fontsize=TEXT_SIZE, framealpha=1.0)
+        extent = legend.get_window_extent()
+        if extent.width + air <= box.width:
+            break
+    share = min(0.7, _SPARE * (extent.height + air) / box.height)
     widen(ax.yaxis, above=share / (1 - share))
 
 
@@ -87,15 +91,23 @@ def spread(centres: Floats, sizes: Floats, low: float, high: float) -> Floats:
 
 
 def name_lines(ax: Any, x: float, y: Floats, names: Sequence[str], colours: Sequence[str]) -> list[Any]:
-    """Names for lines that begin at x and the heights y (n,), to the left of x, where room is made for them."""
-    lay_out(ax)
-    extents = [text_extent(ax, name) for name in names]
-    width = max(extent.width for extent in extents) + pixels(ax, _LEADER + _AIR)
-    share = min(0.6, width / lay_out(ax).width)
-    widen(ax.xaxis, below=share / (1 - share))
+    """Names for lines that begin at x and the heights y (n,), to the left of x, where room is made for them.
+
+    Where not all of them have room, the last ones are left out.
+    """
     box, air = lay_out(ax), pixels(ax, _AIR)
+    extents = [text_extent(ax, name) for name in names]
+    heights = np.array([extent.height for extent in extents]) + air / 2
+    n = int(np.searchsorted(np.cumsum(heights), box.height - 3 * air))
+    if not n:
+        return []
+    names, y, colours, heights, extents = names[:n], y[:n], colours[:n], heights[:n], extents[:n]
+    width = max(extent.width for extent in extents) + pixels(ax, _LEADER) + air
+    share = min(0.6, width / box.width)
+    widen(ax.xaxis, below=share / (1 - share))
+    box = lay_out(ax)
     at = ax.transData.transform([(x, height) for height in y.tolist()])[:, 1]
-    places = spread(at, np.array([extent.height for extent in extents]) + air / 2, box.y0 + air, box.y1 - air)
+    places = spread(at, heights, box.y0 + air, box.y1 - air)
     return [
         ax.annotate(
             name,
@@ -126,6 +138,8 @@ def title(estimator: Any) -> str:
 
 
 def shortened(name: Any, length: int = 22) -> str:
-    """A name on one line, its end left out where it is long; mathtext is not meant."""
-    text = " ".join(str(name).split()).replace("$", r"\$")
-    return text if len(text) <= length else text[: length - 1] + "…"
+    """A name on one line, its middle left out where it is long; mathtext is not meant."""
+    text = " ".join(str(name).split())
+    if len(text) > length:
+        text = f"{text[: length // 2]}…{text[-(length // 2 - 1) :]}"
+    return text.replace("$", r"\$")

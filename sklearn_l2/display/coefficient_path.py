@@ -49,7 +49,7 @@ class CoefficientPathDisplay:
     lines_ : list of matplotlib Line2D
         One for each feature, in their order.
     labels_ : list of matplotlib Annotation
-        The names, those of the largest weights first.
+        The names, those of the largest weights first, as many as there is room for.
 
     See Also
     --------
@@ -197,10 +197,8 @@ class CoefficientPathDisplay:
         parts = [self.name, None if self.score_of is None else f"score of class {shortened(self.score_of)}"]
         left = f"at λ = {number(lambds[-1])}, {np.count_nonzero(coefs[-1])} of {coefs.shape[1]} weights are not 0"
         ax.set_title("\n".join([", ".join(part for part in parts if part), left]).strip(), fontsize="medium")
-        self.labels_ = []
-        if largest:
-            texts = [shortened(names[j]) for j in largest]
-            self.labels_ = name_lines(ax, float(lambds[0]), coefs[0, largest], texts, [colours[j] for j in largest])
+        texts = [shortened(names[j]) for j in largest]
+        self.labels_ = name_lines(ax, float(lambds[0]), coefs[0, largest], texts, [colours[j] for j in largest])
         return self
 
 

@@ -271,7 +271,7 @@ class LambdaCurveDisplay:
             ax.set_yscale("log")
             ax.set_ylim(bottom=lowest / 10)
         ax.set_ylabel(_LABELS.get(self.metric, f"mean {self.metric}"))
-        ax.set_title(self.name or "", pad=20 if zones else None)
+        ax.set_title(self.name or "", fontsize="medium", pad=20 if zones else None)
         legend_off_the_data(ax)
         _name_zones(ax, zones)
         return self

@@ -159,7 +159,8 @@ class LossCurveDisplay:
             label = f"early stopping keeps {self.unit} {self.kept}"
             ax.axvline(self.kept, color=BLACK, linestyle=":", linewidth=1, label=label)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel=self.unit, ylabel="mean log loss and penalty (nats)", title=self.name or "")
+        ax.set(xlabel=self.unit, ylabel="mean log loss and penalty (nats)")
+        ax.set_title(self.name or "", fontsize="medium")
         ax.set_ylim(bottom=0)
         legend_off_the_data(ax)
         return self

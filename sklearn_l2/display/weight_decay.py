@@ -166,7 +166,8 @@ class WeightDecayDisplay:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.set(xlabel=self.unit, ylabel="size of the weights, ||W||")
         ax.set_ylim(bottom=0)
-        ax.set_title(f"{self.name or ''}\ndecay factor 1 - αλ/m = {self.decay_factor:.6g} in each step".strip())
+        factor = f"decay factor 1 - αλ/m = {self.decay_factor:.6g} in each step"
+        ax.set_title(f"{self.name or ''}\n{factor}".strip(), fontsize="medium")
         legend_off_the_data(ax)
         return self
 
