@@ -87,6 +87,8 @@ axes[0].legend(loc="upper left")
 axes[1].legend(loc="lower left")
 plt.show()
 
+assert y_test[np.abs(p["balanced"] - 0.5) < 0.1].mean() < 0.4
+
 # %%
 # A threshold does the same
 # -------------------------
