@@ -59,6 +59,7 @@ assert 0 < search.best_params_["lambd"] < 3
 
 free = L2MLPClassifier(**{**network.get_params(), "lambd": 0}).fit(X_train, y_train, X_val=X_dev, y_val=y_dev)
 chosen = search.best_estimator_
+# sphinx_gallery_thumbnail_number = 2
 _, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharey=True, layout="constrained")
 LossCurveDisplay.from_estimator(free, ax=axes[0], name="lambd = 0")
 LossCurveDisplay.from_estimator(chosen, ax=axes[1], name=f"lambd = {chosen.lambd:g}")

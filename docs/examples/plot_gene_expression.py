@@ -103,6 +103,7 @@ l1 = LambdaSearchCV(
     cv=folds,
 ).fit(X, y)
 
+# sphinx_gallery_thumbnail_number = 2
 _, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
 for ax, title, search, color in ((axes[0], "L2", l2, "#0072B2"), (axes[1], "L1", l1, "#D55E00")):
     sizes = np.linalg.norm(search.best_estimator_[-1].coef_, axis=0)

@@ -75,6 +75,7 @@ assert abs(p["plain"].mean() - y_test.mean()) < 0.02
 # Read the left picture from below: of the rows to which the balanced model gives 0.5, far fewer than half are an 8.
 # In the right picture neither curve lies above the other everywhere by much: both models rank the rows about alike.
 
+# sphinx_gallery_thumbnail_number = 2
 _, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained")
 for (name, probability), marker in zip(p.items(), "os", strict=True):
     CalibrationDisplay.from_predictions(
