@@ -18,14 +18,14 @@ from .descent.solve_l1 import solve_proximal_newton
 class L1LogisticRegression(LinearClassifier):
     r"""Logistic regression with an L1 penalty of strength `lambd`, which makes many weights exactly zero.
 
-    Minimizes, over weights w and biases b,
+    Minimizes, over weights w and biases b [1]_,
 
     .. math:: J = \frac{1}{m} \sum_i s_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{m} \|w\|_1
 
     with log loss for two classes and softmax cross-entropy for three or more; s_i is the row's weight (sample weight
     times class weight, 1 by default) and m their sum. Biases are not penalized. The optimum is that of
     scikit-learn's ``LogisticRegression(l1_ratio=1, C=1 / lambd, solver="saga")``, found by a proximal Newton method
-    [1]_ that works on the columns whose weights are not zero or should not be.
+    [2]_ that works on the columns whose weights are not zero or should not be.
 
     Parameters
     ----------
@@ -55,9 +55,11 @@ class L1LogisticRegression(LinearClassifier):
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Biases b; with three or more classes they sum to zero.
     classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
     n_iter_ : ndarray of shape (1,)
         Iterations done.
     n_features_in_ : int
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
     loss_curve_ : list of float
@@ -65,7 +67,7 @@ class L1LogisticRegression(LinearClassifier):
     penalty_curve_ : list of float
         The penalty's part of these; the rest is the data term.
     dual_gap_ : float
-        Certified upper bound on J - J*; only for lambd > 0.
+        Certified upper bound on J - J* [3]_; only for lambd > 0.
 
     See Also
     --------
@@ -73,8 +75,12 @@ class L1LogisticRegression(LinearClassifier):
 
     References
     ----------
-    .. [1] J. D. Lee, Y. Sun and M. A. Saunders, Proximal Newton-type methods for minimizing composite functions,
+    .. [1] R. Tibshirani, Regression shrinkage and selection via the lasso, Journal of the Royal Statistical Society B
+       58 (1996), https://doi.org/10.1111/j.2517-6161.1996.tb02080.x.
+    .. [2] J. D. Lee, Y. Sun and M. A. Saunders, Proximal Newton-type methods for minimizing composite functions,
        SIAM Journal on Optimization 24 (2014), https://doi.org/10.1137/130921428.
+    .. [3] K. Koh, S.-J. Kim and S. Boyd, An interior-point method for large-scale l1-regularized logistic regression,
+       Journal of Machine Learning Research 8 (2007), https://jmlr.org/papers/v8/koh07a.html.
 
     Examples
     --------
@@ -139,6 +145,7 @@ class L1LogisticRegression(LinearClassifier):
         Returns
         -------
         self : L1LogisticRegression
+            Fitted.
 
         Raises
         ------

@@ -20,7 +20,7 @@ from .descent.solve import solve_newton
 class L2LogisticRegression(LinearClassifier):
     r"""Logistic regression with an L2 penalty of strength `lambd`.
 
-    Minimizes, over weights W and biases b,
+    Minimizes, over weights W and biases b [1]_,
 
     .. math:: J = \frac{1}{m} \sum_i s_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m} \|W\|_2^2
 
@@ -33,7 +33,7 @@ class L2LogisticRegression(LinearClassifier):
     lambd : float, default=1.0
         Regularization strength lambda >= 0, tuned on a dev set. 0 is the fit without a penalty.
     solver : {"auto", "gd"}, default="auto"
-        "auto" is preconditioned (truncated Newton) descent [1]_: the optimum, whatever the columns' scale. "gd" is
+        "auto" is preconditioned (truncated Newton) descent [2]_: the optimum, whatever the columns' scale. "gd" is
         plain full-batch gradient descent with a constant `learning_rate`, starting from zero:
         W := (1 - alpha lambda/m) W - alpha dJ_data/dW.
     learning_rate : float, default=0.1
@@ -63,9 +63,11 @@ class L2LogisticRegression(LinearClassifier):
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Biases b; with three or more classes they sum to zero.
     classes_ : ndarray of shape (n_classes,)
+        The classes, sorted.
     n_iter_ : ndarray of shape (1,)
         Iterations done.
     n_features_in_ : int
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
     loss_curve_ : list of float
@@ -75,7 +77,7 @@ class L2LogisticRegression(LinearClassifier):
     decay_factor_ : float
         1 - alpha lambda/m, what each step of "gd" multiplies the weights by; only for "gd".
     dual_gap_ : float
-        Certified upper bound on J - J*; only for lambd > 0.
+        Certified upper bound on J - J* [3]_; only for lambd > 0.
 
     Raises
     ------
@@ -88,8 +90,12 @@ class L2LogisticRegression(LinearClassifier):
 
     References
     ----------
-    .. [1] R. S. Dembo and T. Steihaug, Truncated-Newton algorithms for large-scale unconstrained optimization,
+    .. [1] S. le Cessie and J. C. van Houwelingen, Ridge estimators in logistic regression, Applied Statistics 41
+       (1992), https://doi.org/10.2307/2347628.
+    .. [2] R. S. Dembo and T. Steihaug, Truncated-Newton algorithms for large-scale unconstrained optimization,
        Mathematical Programming 26 (1983), https://doi.org/10.1007/BF02592055.
+    .. [3] H.-F. Yu, F.-L. Huang and C.-J. Lin, Dual coordinate descent methods for logistic regression and maximum
+       entropy models, Machine Learning 85 (2011), https://doi.org/10.1007/s10994-010-5221-8.
 
     Examples
     --------
@@ -160,6 +166,7 @@ class L2LogisticRegression(LinearClassifier):
         Returns
         -------
         self : L2LogisticRegression
+            Fitted.
 
         Raises
         ------

@@ -27,7 +27,7 @@ def _has_partial_fit(estimator: L2MLPClassifier) -> bool:
 class L2MLPClassifier(NetworkClassifier):
     r"""Neural network with an L2 penalty of strength `lambd` on the weights of all layers.
 
-    Minimizes, over weights W[l] and biases b[l],
+    Minimizes, over weights W[l] and biases b[l] [1]_,
 
     .. math:: J = \frac{1}{m} \sum_i s_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m} \sum_l \|W^{[l]}\|_F^2
 
@@ -45,7 +45,7 @@ class L2MLPClassifier(NetworkClassifier):
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation of the hidden layers.
     solver : {"adam", "sgd", "gd", "lbfgs"}, default="adam"
-        "adam" [1]_ and "sgd", the latter with momentum, use mini-batches. "gd" is plain gradient descent on the full
+        "adam" [2]_ and "sgd", the latter with momentum, use mini-batches. "gd" is plain gradient descent on the full
         training set, W := (1 - alpha lambda/m) W - alpha dJ_data/dW with alpha = `learning_rate_init`. "lbfgs" is the
         quasi-Newton method of scipy on the full training set.
     batch_size : int or "auto", default="auto"
@@ -90,7 +90,7 @@ class L2MLPClassifier(NetworkClassifier):
     class_weight : dict or "balanced", default=None
         Weights per class; "balanced" gives every class the same total weight. Not for label matrices.
     decoupled_weight_decay : bool, default=False
-        Whether "adam" and "sgd" decay weights apart from the gradient [2]_: W := (1 - alpha lambda/m) W, then the step
+        Whether "adam" and "sgd" decay weights apart from the gradient [3]_: W := (1 - alpha lambda/m) W, then the step
         of the data's gradient alone (AdamW, SGDW). That no longer minimizes J, which is still what `loss_curve_` holds.
         Without momentum, and for "gd", both forms are the same step.
 
@@ -123,7 +123,9 @@ class L2MLPClassifier(NetworkClassifier):
     n_layers_, n_outputs_ : int
         Number of layers, input and output included, and of output units.
     out_activation_ : {"logistic", "softmax"}
+        Activation of the output units: softmax for three classes or more.
     n_features_in_ : int
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
 
@@ -138,9 +140,11 @@ class L2MLPClassifier(NetworkClassifier):
 
     References
     ----------
-    .. [1] D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, ICLR 2015,
+    .. [1] A. Krogh and J. A. Hertz, A simple weight decay can improve generalization, NIPS 4 (1991),
+       https://proceedings.neurips.cc/paper/1991/hash/8eefcfdf5990e441f0fb6f3fad709e21-Abstract.html.
+    .. [2] D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, ICLR 2015,
        https://arxiv.org/abs/1412.6980.
-    .. [2] I. Loshchilov and F. Hutter, Decoupled weight decay regularization, ICLR 2019,
+    .. [3] I. Loshchilov and F. Hutter, Decoupled weight decay regularization, ICLR 2019,
        https://arxiv.org/abs/1711.05101.
 
     Examples
@@ -271,6 +275,7 @@ class L2MLPClassifier(NetworkClassifier):
         Returns
         -------
         self : L2MLPClassifier
+            Trained.
 
         Raises
         ------
@@ -317,6 +322,7 @@ class L2MLPClassifier(NetworkClassifier):
         Returns
         -------
         self : L2MLPClassifier
+            Trained.
 
         Raises
         ------

@@ -75,16 +75,23 @@ class LambdaSearchCV(GridSearchCV):
     best_estimator_ : estimator
         Refitted on all of X; with a dev set it is the model that was scored.
     best_score_ : float
+        Mean score of the best candidate over the folds, or its score on the dev set. Not where `refit` is a callable.
     best_params_ : dict
+        The best candidate's parameters.
     best_index_ : int
+        Its number in `cv_results_`.
     scorer_ : callable or dict
+        What scored the candidates; a dict with several metrics.
     n_splits_ : int
-        1 with a dev set.
+        Number of folds; 1 with a dev set.
     refit_time_ : float
         Seconds of the refit; 0 with a dev set, where nothing is fitted again.
     multimetric_ : bool
+        Whether there are several metrics.
     classes_ : ndarray of shape (n_classes,)
+        Those of the best estimator.
     n_features_in_ : int
+        Number of columns of X.
     feature_names_in_ : ndarray of shape (n_features,)
         Only where X has string column names.
 
@@ -182,6 +189,7 @@ class LambdaSearchCV(GridSearchCV):
         Returns
         -------
         self : LambdaSearchCV
+            Fitted.
 
         Raises
         ------

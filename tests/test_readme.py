@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+import sklearn_l2.display
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -58,6 +60,12 @@ def test_each_of_the_two_commands_is_one_line_that_sets_itself_up(program):
     make, install, _ = command.split(" && ")
     assert make == "python3 -m venv .venv"
     assert install.startswith(".venv/bin/python -m pip install ")
+
+
+def test_the_api_reference_has_every_public_name():
+    page = (ROOT / "docs/api/index.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^   (\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted([*sklearn_l2.__all__, *sklearn_l2.display.__all__])
 
 
 def test_the_map_of_the_design_names_the_files_of_the_package():

@@ -21,7 +21,13 @@ Floats = NDArray[np.floating]
 
 
 def lambda_path(estimator: Any, X: Any, y: Any, lambds: Sequence[float]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Fit a logistic regression for every lambda on the same data, all in one batch.
+    r"""Fit a logistic regression for every lambda on the same data, all in one batch.
+
+    For each of the lambdas, numbered p, and with the penalty ||W||_1 in place of the squared norm for L1, it minimizes
+
+    .. math:: J_p = \frac{1}{m} \sum_i s_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda_p}{2 m} \|W\|_2^2
+
+    by products with X that serve all p at once [1]_.
 
     Parameters
     ----------
@@ -51,6 +57,16 @@ def lambda_path(estimator: Any, X: Any, y: Any, lambds: Sequence[float]) -> tupl
         For any other estimator, and for lambdas that are no sequence of numbers.
     ValueError
         For no lambda, a negative or an infinite one, and what the estimator's `fit` refuses.
+
+    See Also
+    --------
+    LambdaSearchCV : Which lambda to take.
+    sklearn_l2.display.CoefficientPathDisplay : The weights as a picture.
+
+    References
+    ----------
+    .. [1] B. Conroy and P. Sajda, Fast, exact model selection and permutation testing for l2-regularized logistic
+       regression, AISTATS (2012), https://www.ncbi.nlm.nih.gov/pmc/articles/PMC3875235/.
 
     Examples
     --------

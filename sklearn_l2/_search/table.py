@@ -53,8 +53,7 @@ class LambdaTable:
     - under the names of the grid, the other parameters in which candidates differ.
 
     NaN and "" stand where a candidate was not fitted in a batch. ``table["dev_loss"]`` is a column, `to_frame` gives a
-    pandas DataFrame, and printing shows the means, in a notebook as HTML. :meth:`LambdaSearchCV.lambda_table` makes
-    one.
+    pandas DataFrame, and printing shows the means, in a notebook as HTML. `LambdaSearchCV.lambda_table` makes one.
 
     Parameters
     ----------
