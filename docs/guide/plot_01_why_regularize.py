@@ -32,14 +32,14 @@ from sklearn_l2 import L2LogisticRegression
 # Many small training sets
 # ------------------------
 #
-# One small training set may be a lucky one. So we draw eight of each size and train on each without a penalty, with
+# One small training set may be a lucky one. So we draw six of each size and train on each without a penalty, with
 # next to none, and with one. Every model is tested on the rows that it has not seen, the *dev set*. The same penalty
 # serves all sizes; nothing is tuned here.
 
 X, y = load_digits(return_X_y=True)
 is_odd = y % 2
 
-sizes, lambds, n_draws = (100, 200, 300, 500, 1000), (0, 0.0001, 10), 8
+sizes, lambds, n_draws = (100, 200, 300, 500, 1000), (0, 0.0001, 10), 6
 train_error = np.empty((len(lambds), len(sizes), n_draws))
 dev_error = np.empty_like(train_error)
 weights = {}
@@ -81,7 +81,7 @@ for i, (lambd, colour) in enumerate(zip(lambds, (ORANGE, GREEN, BLUE), strict=Tr
 ax.set_xscale("log")
 ax.set_xticks(sizes, sizes)
 ax.set_xticks([], minor=True)
-ax.set(xlabel="training rows m", ylabel="error (% of rows)", title="Odd or even? Means of 8 training sets, ± 1 se")
+ax.set(xlabel="training rows m", ylabel="error (% of rows)", title="Odd or even? Means of 6 training sets, ± 1 se")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -99,7 +99,7 @@ plt.show()
 # Variance, seen in the weights
 # -----------------------------
 #
-# High variance means that the model depends on which rows were drawn. Here are the weights of the eight models of 200
+# High variance means that the model depends on which rows were drawn. Here are the weights of the six models of 200
 # rows each. To compare long and short weight vectors, each is divided by its length. What is left is its direction.
 
 figure, axes = plt.subplots(2, 1, figsize=(7.5, 5), sharex=True, sharey=True, layout="constrained")

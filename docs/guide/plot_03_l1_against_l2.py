@@ -40,7 +40,7 @@ from sklearn_l2.display import CoefficientPathDisplay
 # Here are the weights of the breast cancer data, each as a line over :math:`\lambda`:
 
 cancer = load_breast_cancer()
-paths = np.logspace(-1, 3, 33)
+paths = np.logspace(-1, 3, 25)
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
 displays = [
     CoefficientPathDisplay.from_estimator(
@@ -66,7 +66,7 @@ plt.show()
 # A fair comparison
 # -----------------
 #
-# Each side gets the best :math:`\lambda` of a grid, by the log loss on a dev set, on four splits of three data sets:
+# Each side gets the best :math:`\lambda` of a grid, by the log loss on a dev set, on three splits of three data sets:
 #
 # - *cancer*: 30 columns, 100 training rows;
 # - *digits*: 64 pixels, odd or even, 300 training rows;
@@ -82,7 +82,7 @@ measured = {}
 for name, (X, y, n_train) in data.items():
     for Model in (L2LogisticRegression, L1LogisticRegression):
         rows = []
-        for split in range(4):
+        for split in range(3):
             X_train, X_dev, y_train, y_dev = train_test_split(X, y, train_size=n_train, stratify=y, random_state=split)
             pipeline = make_pipeline(StandardScaler(), Model())
             search = LambdaSearchCV(pipeline, (0.1, 0.3, 1, 3, 10, 30), scoring="neg_log_loss")
@@ -99,10 +99,10 @@ for name, (X, y, n_train) in data.items():
             rows.append((zeros, small, *norms, -search.best_score_, 1 - best.score(X_dev, y_dev), time))
         measured[name, Model.__name__[:2]] = np.array(rows)
 
-print("means of 4 splits      zeros   below 1 %   ||w||_1   ||w||_2   dev loss        dev error   time of a fit")
+print("means of 3 splits      zeros   below 1 %   ||w||_1   ||w||_2   dev loss        dev error   time of a fit")
 for (name, penalty), rows in measured.items():
     zeros, small, l1, l2, loss, error, _ = rows.mean(axis=0)
-    se = rows[:, 5].std(ddof=1) / 2
+    se = rows[:, 5].std(ddof=1) / 3**0.5
     time = np.median(rows[:, 6])
     print(
         f"{name:15} {penalty}   {zeros:6.0%}   {small:9.0%}   {l1:7.1f}   {l2:7.2f}   {loss:8.3f}   "
@@ -131,7 +131,7 @@ places = np.arange(len(data))
 for ax, column, title in zip(axes, (0, 5), ("weights that are exactly zero", "dev error"), strict=True):
     for shift, penalty, colour in ((-0.2, "L2", BLUE), (0.2, "L1", ORANGE)):
         values = np.array([measured[name, penalty][:, column] for name in data]) * 100
-        errors = values.std(axis=1, ddof=1) / 2
+        errors = values.std(axis=1, ddof=1) / 3**0.5
         ax.barh(places + shift, values.mean(axis=1), 0.36, xerr=errors, capsize=3, color=colour, label=penalty)
     ax.set(title=title, xlabel="% of weights" if column == 0 else "% of rows")
 axes[0].set_yticks(places, list(data))

@@ -58,18 +58,18 @@ from sklearn_l2.display import LambdaCurveDisplay
 # ---------
 #
 # Is a handwritten digit odd? A network of eight hidden units has 529 parameters; it gets 150 pictures to learn from. It
-# is trained until its cost hardly falls any more, on four draws of 150, and tested on the other 1647 pictures.
+# is trained until its cost hardly falls any more, on three draws of 150, and tested on the other 1647 pictures.
 
 X, y = load_digits(return_X_y=True)
 X, is_odd = X / 16, y % 2
 lambds = np.array([0, 0.001, 0.1, 1, 10, 100])
-draws = list(StratifiedShuffleSplit(4, train_size=150, random_state=0).split(X, is_odd))
+draws = list(StratifiedShuffleSplit(3, train_size=150, random_state=0).split(X, is_odd))
 figures = np.empty((len(lambds), len(draws), 5))
 for i, lambd in enumerate(lambds):
     for k, (train, dev) in enumerate(draws):
-        network = L2MLPClassifier((8,), lambd=lambd, solver="lbfgs", max_iter=300, tol=1e-5, random_state=0)
+        network = L2MLPClassifier((8,), lambd=lambd, solver="lbfgs", max_iter=200, tol=1e-5, random_state=0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 300 iterations are enough to see it
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 iterations are enough to see it
             network.fit(X[train], is_odd[train])
         norm = np.sqrt(sum((W**2).sum() for W in network.coefs_))
         losses = (log_loss(is_odd[rows], network.predict_proba(X[rows])) for rows in (train, dev))

@@ -22,7 +22,6 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_l2 import L2MLPClassifier
@@ -41,17 +40,19 @@ benign = np.where(cancer.target == 1, "benign", "malignant")
 X_train, X_dev, y_train, y_dev = train_test_split(
     cancer.data[features], benign, train_size=100, stratify=benign, random_state=0
 )
+scaler = StandardScaler().set_output(transform="pandas").fit(X_train)
+X_train, X_dev = scaler.transform(X_train), scaler.transform(X_dev)  # in standard deviations from the mean
 
 
 def network(lambd, activation="relu"):
     """A network that is trained as far as the arithmetic allows."""
     return L2MLPClassifier(
-        (16, 8), lambd=lambd, activation=activation, solver="lbfgs", max_iter=3000, tol=1e-6, random_state=0
+        (16, 8), lambd=lambd, activation=activation, solver="lbfgs", max_iter=1000, tol=1e-6, random_state=0
     )
 
 
-model = make_pipeline(StandardScaler(), network(lambd=3)).fit(X_train, y_train)
-m, lambd, coefs = len(y_train), 3, model[-1].coefs_
+model = network(lambd=3).fit(X_train, y_train)
+m, lambd, coefs = len(y_train), model.lambd, model.coefs_
 
 squares = [float(np.sum(W**2)) for W in coefs]
 penalty = lambd / (2 * m) * sum(squares)
@@ -59,8 +60,8 @@ data = log_loss(y_train, model.predict_proba(X_train))
 for layer, (W, square) in enumerate(zip(coefs, squares, strict=True), start=1):
     print(f"W[{layer}] of shape {W.shape!s:8}  squared Frobenius norm {square:.6f}")
 print(f"data part {data:.12f} + penalty {penalty:.12f} = {data + penalty:.12f}")
-print(f"the estimator's J at the end                   = {model[-1].loss_:.12f}")
-assert abs(data + penalty - model[-1].loss_) < 1e-10, "the sum by hand must be the estimator's J"
+print(f"the estimator's J at the end                   = {model.loss_:.12f}")
+assert abs(data + penalty - model.loss_) < 1e-10, "the sum by hand must be the estimator's J"
 assert np.isclose(squares[0], np.linalg.norm(coefs[0], "fro") ** 2), "numpy's 'fro' is the same norm"
 
 # %%
@@ -70,15 +71,15 @@ assert np.isclose(squares[0], np.linalg.norm(coefs[0], "fro") ** 2), "numpy's 'f
 # Now look at those three squared norms again. The layers differ in shape, 32, 128 and 8 weights, and nothing in
 # :math:`J` tells them to have the same norm. Over :math:`\lambda`:
 
-lambds = np.array([0, 0.1, 0.3, 1, 3, 10, 20, 30])
+lambds = np.array([0, 0.1, 1, 3, 10, 20, 30])
 norms = {}
 for activation in ("relu", "tanh"):
     for lambd in lambds:
-        model = make_pipeline(StandardScaler(), network(lambd, activation))
+        model = network(lambd, activation)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # kinks of relu can end the line search early
             model.fit(X_train, y_train)
-        norms[activation, lambd] = [float(np.linalg.norm(W)) for W in model[-1].coefs_]
+        norms[activation, lambd] = [float(np.linalg.norm(W)) for W in model.coefs_]
 
 print("lambd    relu: W[1]   W[2]   W[3]    tanh: W[1]   W[2]   W[3]")
 for lambd in lambds:
@@ -86,15 +87,18 @@ for lambd in lambds:
     print(f"{lambd:5g}      {relu}      {tanh}")
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
-places = np.arange(len(lambds))
-for ax, activation in zip(axes, ("relu", "tanh"), strict=True):
+figure, axes = plt.subplots(1, 3, figsize=(11, 3.8), layout="constrained")
+shown = lambds[:-1]  # at the last one, all are zero
+for ax, activation, relative in zip(axes, ("relu", "relu", "tanh"), (False, True, True), strict=True):
+    values = np.array([norms[activation, lambd] for lambd in shown])
+    values /= values.mean(axis=1, keepdims=True) if relative else 1
     for layer, (style, colour) in enumerate((("o-", BLUE), ("s--", ORANGE), ("^:", GREEN))):
-        values = [norms[activation, lambd][layer] for lambd in lambds]
-        ax.plot(places, np.maximum(values, 0.01), style, color=colour, label=f"layer {layer + 1}")
-    ax.set_xticks(places, [f"{lambd:g}" for lambd in lambds])
-    ax.set(xlabel="lambd", yscale="log", title=activation)
-axes[0].set(ylabel="||W[l]|| (0 drawn at 0.01)")
+        ax.plot(range(len(shown)), values[:, layer], style, color=colour, label=f"layer {layer + 1}")
+    ax.set_xticks(range(len(shown)), [f"{lambd:g}" for lambd in shown])
+    ax.set(xlabel="lambd", ylabel="||W[l]|| / mean of the layers" if relative else "||W[l]||", title=activation)
+axes[0].set_yscale("log")
+for ax in axes[1:]:
+    ax.set_ylim(0.6, 1.4)
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
@@ -122,12 +126,13 @@ assert max(norms["relu", 30]) < 1e-2, "at lambd=30 all weights must be zero"
 # What it decides where
 # ---------------------
 #
-# The same network, from no penalty to far too much. The rows that it was trained on are filled, the dev rows are not.
+# The same network, from no penalty to far too much. Circles are the rows that it was trained on,
+# triangles those of the dev set. The paler the colour, the less sure it is.
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
     display = DecisionSurfaceDisplay.from_estimator(
-        make_pipeline(StandardScaler(), network(lambd=1)),
+        network(lambd=1),
         X_train,
         y_train,
         lambds=(0, 0.1, 10, 100),
@@ -143,8 +148,9 @@ assert display.dev_errors_[2] < display.dev_errors_[0] < display.dev_errors_[3],
 assert display.train_errors_[0] < display.train_errors_[2] < display.train_errors_[3], "the train error must rise"
 
 # %%
-# A small :math:`\lambda` lets the boundary bend around single rows; a larger one makes it nearly straight, which is as good
-# as two features get here; the largest leaves no boundary at all.
+# With no or little penalty the boundary bends around single rows, and the network is sure of itself everywhere. At
+# :math:`\lambda = 10` the boundary is nearly straight, the dev error lowest, and the network is unsure where the classes
+# overlap. The largest :math:`\lambda` leaves no boundary at all.
 #
 # .. rubric:: References
 #
