@@ -13,7 +13,8 @@ cost of a logistic regression with weights :math:`w` and bias :math:`b` is
 .. math:: J = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m} \|w\|_2^2,
 
 where :math:`\mathcal{L}` is the log loss of a row and :math:`m` the number of training rows. :math:`\lambda = 0` is the
-model without a penalty. In code, :math:`\lambda` is the parameter ``lambd``, since ``lambda`` is a word of Python's own.
+model without a penalty. In code, :math:`\lambda` is the parameter ``lambd``, since ``lambda`` is a word of Python's
+own.
 """
 
 import warnings
@@ -86,15 +87,16 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %%
-# (The dashed green line lies on the dashed orange one.) Two ways lead out of overfitting: more rows (to the right in the picture) or a penalty (down, to the blue line). The
-# penalty is the cheaper one. It saves most where the rows are few for 64 weights; with 1000 rows there is little left
-# to save.
+# (The dashed green line lies on the dashed orange one.) Two ways lead out of overfitting: more rows (to the right in
+# the picture) or a penalty (down, to the blue line). The penalty is the cheaper one. It saves most where the rows are
+# few for 64 weights; with 1000 rows there is little left to save.
 #
 # Why ``lambd=0`` is worse still than next to none: a plane separates the classes of a small training set, and then
 # :math:`J` without a penalty has no minimum. It falls forever as :math:`w` grows [1]_, and which of the many separating
 # planes a fit ends with is an accident of the method that descended. The fit says so in a ``ConvergenceWarning``, which
-# is silenced above. Any :math:`\lambda > 0` has exactly one minimum; as :math:`\lambda` goes to 0, its direction becomes
-# that of the plane with the widest margin [2]_. So the honest comparison is the one between the green and the blue line.
+# is silenced above. Any :math:`\lambda > 0` has exactly one minimum; as :math:`\lambda` goes to 0, its direction
+# becomes that of the plane with the widest margin [2]_. So the honest comparison is the one between the green and the
+# blue line.
 #
 # Variance, seen in the weights
 # -----------------------------
@@ -122,8 +124,8 @@ assert alike[10] > alike[0.0001] + 0.1, "with the penalty, models of different t
 # The cosine is 1 for two models that agree in all weights and 0 for two that have nothing in common. With the penalty,
 # two training sets from the same source tell more nearly the same story.
 #
-# What this costs: the penalty pulls every weight towards zero, also those that should be large. That is a *bias*. A good
-# :math:`\lambda` saves more variance than it costs in bias. :ref:`What lambda does
+# What this costs: the penalty pulls every weight towards zero, also those that should be large. That is a *bias*. A
+# good :math:`\lambda` saves more variance than it costs in bias. :ref:`What lambda does
 # <sphx_glr_auto_guide_plot_04_what_lambda_does.py>` shows both sides of it. For the trade in general see [3]_, section
 # 2.9 and chapter 7; for logistic regression, [4]_.
 #

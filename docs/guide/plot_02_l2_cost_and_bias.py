@@ -8,8 +8,8 @@ The L2 penalty adds the squared length of the weights to the mean loss:
    \qquad \|w\|_2^2 = \sum_j w_j^2, \qquad \hat y_i = \frac{1}{1 + e^{-(w \cdot x_i + b)}}.
 
 The bias :math:`b` is not in it. A reason often given is that :math:`b` is a single number among many, so that adding
-:math:`\frac{\lambda}{2m} b^2` would hardly change anything. ``penalize_intercept=True`` adds it. This page measures when
-that changes nothing, when it does, and what the better reason is.
+:math:`\frac{\lambda}{2m} b^2` would hardly change anything. ``penalize_intercept=True`` adds it. This page measures
+when that changes nothing, when it does, and what the better reason is.
 """
 
 import matplotlib.pyplot as plt
@@ -102,7 +102,9 @@ for name, table, labels in (("all rows", usual, y_train), ("malignant rare", rar
         print(f"{lambd:8g}   {bool(penalize)!s:>10}   {mean:16.3f}   {loss:8.4f}   {error:9.1%}")
 
 best_usual, best_rare = usual[:, :, 3].min(axis=0), rare[:, :, 3].min(axis=0)
-assert abs(best_usual[1] / best_usual[0] - 1) < 0.02, "with all rows, the best dev loss must hardly depend on b's penalty"
+assert abs(best_usual[1] / best_usual[0] - 1) < 0.02, (
+    "with all rows, the best dev loss must hardly depend on b's penalty"
+)
 at_10 = lambds.index(10)
 assert rare[at_10, 1, 3] > 3 * rare[at_10, 0, 3], "with a rare class, penalizing b at lambd=10 must triple the dev loss"
 assert rare[at_10, 1, 2] > 2 * y_rare_train.mean(), "... and more than double the mean probability"
@@ -130,9 +132,9 @@ plt.show()
 # --------------------------------
 #
 # A column may be measured from any zero: degrees Celsius or Kelvin, years since birth or since the year 0. Adding a
-# constant :math:`c` to every column changes :math:`w \cdot x_i + b` by a constant, and a free :math:`b` takes it up at no
-# cost. The model therefore stays the same. A penalized :math:`b` has to pay for it, so the predictions depend on where
-# somebody put the zero. Here is by how much, with :math:`\lambda = 10` and all rows:
+# constant :math:`c` to every column changes :math:`w \cdot x_i + b` by a constant, and a free :math:`b` takes it up at
+# no cost. The model therefore stays the same. A penalized :math:`b` has to pay for it, so the predictions depend on
+# where somebody put the zero. Here is by how much, with :math:`\lambda = 10` and all rows:
 
 shifts = (0, 1, 10, 100)
 probabilities = np.empty((2, len(shifts), len(y_dev)))
@@ -145,9 +147,7 @@ dev_error = ((probabilities > 0.5) != y_dev).mean(axis=2)
 print("               largest change of a probability          dev error")
 print("columns shifted by     b free   b penalized      b free   b penalized")
 for k, shift in enumerate(shifts):
-    print(
-        f"{shift:18}   {change[0, k]:8.0e}   {change[1, k]:11.3f}   {dev_error[0, k]:9.1%}   {dev_error[1, k]:11.1%}"
-    )
+    print(f"{shift:18}   {change[0, k]:8.0e}   {change[1, k]:11.3f}   {dev_error[0, k]:9.1%}   {dev_error[1, k]:11.1%}")
 assert change[0].max() < 1e-5, "with b free, a shift of the columns must leave the predictions where they are"
 assert change[1, 1:].min() > 0.1, "with b penalized, a shift must change some prediction by more than 0.1"
 assert dev_error[1, -1] > dev_error[1, 0], "and a large shift must raise the dev error"

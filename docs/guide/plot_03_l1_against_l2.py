@@ -33,9 +33,10 @@ from sklearn_l2.display import CoefficientPathDisplay
 # Zero against small
 # ------------------
 #
-# Why L1 makes zeros is seen from the derivative of the penalty for one weight. For L2 it is :math:`\frac{\lambda}{m} w_j`:
-# the pull weakens as the weight does, and never ends in exactly zero. For L1 it is :math:`\pm \frac{\lambda}{m}`,
-# however small the weight; one whose loss pulls with less than that is held at zero [1]_.
+# Why L1 makes zeros is seen from the derivative of the penalty for one weight. For L2 it is
+# :math:`\frac{\lambda}{m} w_j`: the pull weakens as the weight does, and never ends in exactly zero. For L1 it is
+# :math:`\pm \frac{\lambda}{m}`, however small the weight; one whose loss pulls with less than that is held at zero
+# [1]_.
 #
 # Here are the weights of the breast cancer data, each as a line over :math:`\lambda`:
 
@@ -70,7 +71,8 @@ plt.show()
 #
 # - *cancer*: 30 columns, 100 training rows;
 # - *digits*: 64 pixels, odd or even, 300 training rows;
-# - *cancer + noise*: the 30 columns beside 300 that say nothing, which are the same columns in shuffled order, ten times.
+# - *cancer + noise*: the 30 columns beside 300 that say nothing, which are the same columns in shuffled order, ten
+#   times.
 
 rng = np.random.default_rng(0)
 X, y = cancer.data, cancer.target

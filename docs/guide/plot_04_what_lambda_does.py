@@ -112,12 +112,12 @@ plt.show()
 #
 # - "Very low" and "low" are the same here: hardly a training row is wrong from :math:`\lambda = 0` to the best
 #   :math:`\lambda`. The training error does not tell these three rows apart; the dev set does.
-# - The dev *loss* shows overfitting much more than the dev *error*. The weights of an overfitted model are long, so it is
-#   sure of itself where it is wrong, too; the loss counts that, the error does not. Choose :math:`\lambda` by the
+# - The dev *loss* shows overfitting much more than the dev *error*. The weights of an overfitted model are long, so it
+#   is sure of itself where it is wrong, too; the loss counts that, the error does not. Choose :math:`\lambda` by the
 #   loss (``scoring="neg_log_loss"``) unless you have a reason not to.
-# - A network with a :math:`\lambda` that is too large does not just become worse: it *stops*. At 100, :math:`W = 0` is a
-#   minimum, every row gets the same probability, and half the rows are wrong. A logistic regression never does that, as
-#   the next data show: the derivative of its loss at :math:`w = 0` is not zero, so its weights only become smaller.
+# - A network with a :math:`\lambda` that is too large does not just become worse: it *stops*. At 100, :math:`W = 0` is
+#   a minimum, every row gets the same probability, and half the rows are wrong. A logistic regression never does that,
+#   as the next data show: the derivative of its loss at :math:`w = 0` is not zero, so its weights only become smaller.
 #
 # A logistic regression
 # ---------------------
@@ -148,16 +148,18 @@ assert search.best_params_ == {"l2logisticregression__lambd": 1}, "row 3: the be
 assert (table["verdict"][:4] == "overfitting").all() and (table["verdict"][5:] == "underfitting").all(), "rows 1, 2, 4"
 assert (train_error[:4] == 0).all(), "no training error up to lambd=0.1"
 assert dev_error[1] < dev_error[0] / 2, "next to no penalty must err less than half as often as none"
-assert dev_error[1] < dev_error[4] + 0.02 and dev_loss[1] > 2 * dev_loss[4], "too small shows in the loss, not the error"
+assert dev_error[1] < dev_error[4] + 0.02 and dev_loss[1] > 2 * dev_loss[4], (
+    "too small shows in the loss, not the error"
+)
 assert dev_error[-1] > 0.3 and 0 < table["norm"][-1] < 0.1, "too large: many errors, yet weights that are not zero"
 
 # %%
-# - Between :math:`\lambda = 0` and 0.0001 there is a gulf, not a small step. With 40 rows, the classes are separable, and
-#   then the cost without a penalty has no minimum; which of the many separating planes the fit ends with is an accident
-#   of the method, and here a bad one. A tiny penalty picks nearly the plane with the widest margin [1]_. (Plain
-#   gradient descent, stopped after some time, ends near that plane as well [2]_; that, too, is regularization.)
-# - In row 2, "dev error: high" would be too much to say: 0.0001 is wrong on about one row in a hundred more than the best
-#   :math:`\lambda`. Its dev *loss* is more than twice as high.
+# - Between :math:`\lambda = 0` and 0.0001 there is a gulf, not a small step. With 40 rows, the classes are separable,
+#   and then the cost without a penalty has no minimum; which of the many separating planes the fit ends with is an
+#   accident of the method, and here a bad one. A tiny penalty picks nearly the plane with the widest margin [1]_.
+#   (Plain gradient descent, stopped after some time, ends near that plane as well [2]_; that, too, is regularization.)
+# - In row 2, "dev error: high" would be too much to say: 0.0001 is wrong on about one row in a hundred more than the
+#   best :math:`\lambda`. Its dev *loss* is more than twice as high.
 #
 # At :math:`\lambda = 1000` the weights are tiny and the model says "benign" to nearly all rows. Underfitting has not
 # made it useless, though: its probabilities lie close together, but still in a good order. Ranking the dev rows by
@@ -168,14 +170,14 @@ train, dev = next(draws.split(X, y))
 model = pipeline.set_params(l2logisticregression__lambd=1000).fit(X[train], y[train])
 probability = model.predict_proba(X[dev])[:, 1]
 area = roc_auc_score(y[dev], probability)
-print(f"probabilities from {probability.min():.2f} to {probability.max():.2f}, dev error {1 - model.score(X[dev], y[dev]):.0%}")
-print(f"area under the ROC curve {area:.3f}")
+print(f"probabilities from {probability.min():.2f} to {probability.max():.2f}")
+print(f"dev error {1 - model.score(X[dev], y[dev]):.0%}, area under the ROC curve {area:.3f}")
 assert area > 0.95, "even at lambd=1000 the order of the probabilities must be good"
 
 # %%
-# So the rows are true of the *loss*, on both models. What is "too small" or "too large" depends on the data: :math:`\lambda`
-# is weighed against the sum of :math:`m` losses. Only a dev set or cross-validation can tell, which is what
-# :ref:`Choosing lambda <sphx_glr_auto_guide_plot_08_choosing_lambda.py>` is about.
+# So the rows are true of the *loss*, on both models. What is "too small" or "too large" depends on the data:
+# :math:`\lambda` is weighed against the sum of :math:`m` losses. Only a dev set or cross-validation can tell, which is
+# what :ref:`Choosing lambda <sphx_glr_auto_guide_plot_08_choosing_lambda.py>` is about.
 #
 # .. rubric:: References
 #

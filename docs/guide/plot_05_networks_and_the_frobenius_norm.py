@@ -117,9 +117,9 @@ assert max(norms["relu", 30]) < 1e-2, "at lambd=30 all weights must be zero"
 # .. math:: \frac{d}{dc} \left( c^2 \|w_{in}\|^2 + c^{-2} \|w_{out}\|^2 \right) = 0 \text{ at } c = 1
 #    \quad \Rightarrow \quad \|w_{in}\| = \|w_{out}\|.
 #
-# Sum this over the units of a hidden layer: :math:`\|W^{[l]}\|_F = \|W^{[l+1]}\|_F`. What the penalty measures in a relu
-# network is therefore less the size of single weights than that of the products along its paths [1]_. ``tanh`` is no
-# straight line, so the argument fails, and so does the equality.
+# Sum this over the units of a hidden layer: :math:`\|W^{[l]}\|_F = \|W^{[l+1]}\|_F`. What the penalty measures in a
+# relu network is therefore less the size of single weights than that of the products along its paths [1]_. ``tanh`` is
+# no straight line, so the argument fails, and so does the equality.
 #
 # At :math:`\lambda = 30` all weights are zero: the network is a constant.
 #
@@ -149,8 +149,8 @@ assert display.train_errors_[0] < display.train_errors_[2] < display.train_error
 
 # %%
 # With no or little penalty the boundary bends around single rows, and the network is sure of itself everywhere. At
-# :math:`\lambda = 10` the boundary is nearly straight, the dev error lowest, and the network is unsure where the classes
-# overlap. The largest :math:`\lambda` leaves no boundary at all.
+# :math:`\lambda = 10` the boundary is nearly straight, the dev error lowest, and the network is unsure where the
+# classes overlap. The largest :math:`\lambda` leaves no boundary at all.
 #
 # .. rubric:: References
 #

@@ -7,12 +7,14 @@ data's and takes a step of length :math:`\alpha` against the sum:
 
 .. math:: dW = \frac{\partial J_{data}}{\partial W} + \frac{\lambda}{m} W, \qquad W := W - \alpha \, dW.
 
-The *weight-decay form* collects what multiplies :math:`W`. Each step first shrinks the weights and then follows the data:
+The *weight-decay form* collects what multiplies :math:`W`. Each step first shrinks the weights and then follows the
+data:
 
 .. math:: W := \left(1 - \frac{\alpha \lambda}{m}\right) W - \alpha \frac{\partial J_{data}}{\partial W}.
 
-:math:`1 - \alpha\lambda/m` is the *decay factor*, and the penalty is therefore also called weight decay [1]_. This page takes the steps by hand, in both forms, and compares them with
-the estimators; then it looks at Adam, where the two forms are no longer the same.
+:math:`1 - \alpha\lambda/m` is the *decay factor*, and the penalty is therefore also called weight decay [1]_. This page
+takes the steps by hand, in both forms, and compares them with the estimators; then it looks at Adam, where the two
+forms are no longer the same.
 """
 
 import warnings
@@ -26,7 +28,6 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_l2 import L2LogisticRegression, L2MLPClassifier, LambdaSearchCV
 from sklearn_l2.display import WeightDecayDisplay
-
 
 # %%
 # Logistic regression
@@ -66,8 +67,8 @@ assert model.decay_factor_ == 1 - alpha * lambd / m
 # ---------
 #
 # The same for a network with one hidden layer, where :math:`\partial J_{data} / \partial W^{[l]}` comes from
-# backpropagation. The starting weights are random, so the estimator draws them: after a first step it hands over what it
-# has, and both go on from there. (``partial_fit`` is one more epoch, which for ``solver="gd"`` is one more step.)
+# backpropagation. The starting weights are random, so the estimator draws them: after a first step it hands over what
+# it has, and both go on from there. (``partial_fit`` is one more epoch, which for ``solver="gd"`` is one more step.)
 
 network = L2MLPClassifier((8,), activation="tanh", lambd=lambd, solver="gd", learning_rate_init=alpha, random_state=0)
 network.partial_fit(X, y, classes=(0, 1))
@@ -107,17 +108,18 @@ print(f"decay factor {factor!r}; alone, it would halve a weight in {halved:,.0f}
 assert abs(factor - (1 - 1e-8)) < 1e-15 and 69e6 < halved < 70e6, "it is eight nines, not six"
 
 # %%
-# Some texts print 0.999999 for it, which is a hundred times the decay. That the factor is so near to 1 does not mean that
-# such a :math:`\lambda` has no effect, nor that it has one: at the minimum the gradient of the data is small as well, and
-# it is their balance that counts. How much a :math:`\lambda` does is seen on the dev set, not in the decay factor.
+# Some texts print 0.999999 for it, which is a hundred times the decay. That the factor is so near to 1 does not mean
+# that such a :math:`\lambda` has no effect, nor that it has one: at the minimum the gradient of the data is small as
+# well, and it is their balance that counts. How much a :math:`\lambda` does is seen on the dev set, not in the decay
+# factor.
 #
 # Where the two forms part: Adam
 # ------------------------------
 #
 # Adam [2]_ divides each weight's gradient by a running root mean square of it. In the gradient form the penalty is part
 # of that gradient, and is divided too: where the data pull hard, the weight decays less. That is *coupled*, the default
-# here, and it does minimize :math:`J`. *Decoupled* decay, AdamW [3]_, shrinks all weights by the same factor, outside of
-# the division. That does not minimize :math:`J`.
+# here, and it does minimize :math:`J`. *Decoupled* decay, AdamW [3]_, shrinks all weights by the same factor, outside
+# of the division. That does not minimize :math:`J`.
 #
 # Digits, odd or even: 300 training rows, 150 epochs of six batches.
 
@@ -181,10 +183,14 @@ for decoupled, label, style, colour in ((False, "coupled", "o-", BLUE), (True, "
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 150 epochs and no more, on purpose
         table = search.fit(X_train, y_train, X_val=X_dev, y_val=y_dev).lambda_table()
-    ax.errorbar(table["lambd"], table["dev_loss"], table["dev_loss_se"], fmt=style, capsize=3, color=colour, label=label)
+    ax.errorbar(
+        table["lambd"], table["dev_loss"], table["dev_loss_se"], fmt=style, capsize=3, color=colour, label=label
+    )
     best[decoupled] = search.best_params_["lambd"], -search.best_score_
     print(f"{label}: best lambd {best[decoupled][0]}, dev loss {best[decoupled][1]:.3f}")
-ax.set(xscale="log", xlabel="lambd", ylabel="dev loss (mean log loss ± 1 se)", title="Adam: each form has its own lambd")
+ax.set(
+    xscale="log", xlabel="lambd", ylabel="dev loss (mean log loss ± 1 se)", title="Adam: each form has its own lambd"
+)
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 

@@ -122,8 +122,9 @@ assert measured["network, 100 hidden units"][0] > measured["network, 100 hidden 
 
 # %%
 # "One more term, the cost is minimal" is true of large batches. The time is a larger share than the arithmetic, for two
-# reasons: a numpy call has a price of its own, a microsecond or so, whatever it works on; and adding two arrays waits for
-# memory, while products of matrices do not. With a single row in a batch, the penalty costs a good part of the step.
+# reasons: a numpy call has a price of its own, a microsecond or so, whatever it works on; and adding two arrays waits
+# for memory, while products of matrices do not. With a single row in a batch, the penalty costs a good part of the
+# step.
 #
 # In the estimators, an epoch takes as long with ``lambd=1`` as with ``lambd=0``, because they multiply by zero rather
 # than have a second way through the code. What is left of a difference here is noise:
