@@ -2,10 +2,13 @@ r"""
 L1 against L2
 =============
 
-The L1 penalty adds the absolute values of the weights to the mean loss, the L2 penalty their squares:
+The L1 penalty adds the absolute values of the weights to the mean loss, the L2 penalty
+their squares:
 
-.. math:: J_1 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{m} \sum_j |w_j|,
-   \qquad J_2 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m} \sum_j w_j^2.
+.. math:: J_1 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{m} \sum_j
+   |w_j|,
+   \qquad J_2 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m}
+   \sum_j w_j^2.
 
 Textbooks say of them that
 
@@ -33,10 +36,10 @@ from sklearn_l2.display import CoefficientPathDisplay
 # Zero against small
 # ------------------
 #
-# Why L1 makes zeros is seen from the derivative of the penalty for one weight. For L2 it is
-# :math:`\frac{\lambda}{m} w_j`: the pull weakens as the weight does, and never ends in exactly zero. For L1 it is
-# :math:`\pm \frac{\lambda}{m}`, however small the weight; one whose loss pulls with less than that is held at zero
-# [1]_.
+# Why L1 makes zeros is seen from the derivative of the penalty for one weight. For L2
+# it is :math:`\frac{\lambda}{m} w_j`: the pull weakens as the weight does, and never
+# ends in exactly zero. For L1 it is :math:`\pm \frac{\lambda}{m}`, however small the
+# weight; one whose loss pulls with less than that is held at zero [1]_.
 #
 # Here are the weights of the breast cancer data, each as a line over :math:`\lambda`:
 
@@ -55,65 +58,94 @@ displays = [
         name=name,
     )
     for ax, Model, name in zip(
-        axes, (L2LogisticRegression, L1LogisticRegression), ("L2: small", "L1: zero"), strict=True
+        axes,
+        (L2LogisticRegression, L1LogisticRegression),
+        ("L2: small", "L1: zero"),
+        strict=True,
     )
 ]
 plt.show()
 
 # %%
-# The same strength means different things on the two sides: L2's counts squares, L1's counts sizes. Compare the shapes,
-# not one :math:`\lambda` with the other.
+# The same strength means different things on the two sides: L2's counts squares, L1's
+# counts sizes. Compare the shapes, not one :math:`\lambda` with the other.
 #
 # A fair comparison
 # -----------------
 #
-# Each side gets the best :math:`\lambda` of a grid, by the log loss on a dev set, on three splits of three data sets:
+# Each side gets the best :math:`\lambda` of a grid, by the log loss on a dev set, on
+# three splits of three data sets:
 #
 # - *cancer*: 30 columns, 100 training rows;
 # - *digits*: 64 pixels, odd or even, 300 training rows;
-# - *cancer + noise*: the 30 columns beside 300 that say nothing, which are the same columns in shuffled order, ten
-#   times.
+# - *cancer + noise*: the 30 columns beside 300 that say nothing, which are the same
+#   columns in shuffled order, ten times.
 
 rng = np.random.default_rng(0)
 X, y = cancer.data, cancer.target
 noisy = np.hstack([X, *(rng.permutation(X) for _ in range(10))])
 digits, digit = load_digits(return_X_y=True)
-data = {"cancer": (X, y, 100), "digits": (digits, digit % 2, 300), "cancer + noise": (noisy, y, 100)}
+data = {
+    "cancer": (X, y, 100),
+    "digits": (digits, digit % 2, 300),
+    "cancer + noise": (noisy, y, 100),
+}
 
 measured = {}
 for name, (X, y, n_train) in data.items():
     for Model in (L2LogisticRegression, L1LogisticRegression):
         rows = []
         for split in range(3):
-            X_train, X_dev, y_train, y_dev = train_test_split(X, y, train_size=n_train, stratify=y, random_state=split)
+            X_train, X_dev, y_train, y_dev = train_test_split(
+                X, y, train_size=n_train, stratify=y, random_state=split
+            )
             pipeline = make_pipeline(StandardScaler(), Model())
-            search = LambdaSearchCV(pipeline, (0.1, 0.3, 1, 3, 10, 30), scoring="neg_log_loss")
-            best = search.fit(X_train, y_train, X_val=X_dev, y_val=y_dev).best_estimator_
+            search = LambdaSearchCV(
+                pipeline, (0.1, 0.3, 1, 3, 10, 30), scoring="neg_log_loss"
+            )
+            best = search.fit(
+                X_train, y_train, X_val=X_dev, y_val=y_dev
+            ).best_estimator_
             start = perf_counter()
             clone(best).fit(X_train, y_train)
             time = perf_counter() - start
             w = best[-1].coef_
             blank = X_train.std(axis=0) == 0
-            assert Model is L1LogisticRegression or ((w[0] == 0) == blank).all(), "L2 has zeros for blank pixels only"
+            assert Model is L1LogisticRegression or ((w[0] == 0) == blank).all(), (
+                "L2 has zeros for blank pixels only"
+            )
             zeros = (w == 0).mean()
             small = (abs(w) < 0.01 * abs(w).max()).mean()
             norms = abs(w).sum(), np.linalg.norm(w)
-            rows.append((zeros, small, *norms, -search.best_score_, 1 - best.score(X_dev, y_dev), time))
+            rows.append(
+                (
+                    zeros,
+                    small,
+                    *norms,
+                    -search.best_score_,
+                    1 - best.score(X_dev, y_dev),
+                    time,
+                )
+            )
         measured[name, Model.__name__[:2]] = np.array(rows)
 
-print("means of 3 splits      zeros   below 1 %   ||w||_1   ||w||_2   dev loss        dev error   time of a fit")
+print(
+    "means of 3 splits      zeros   below 1 %   ||w||_1   ||w||_2   dev loss        "
+    "dev error   time of a fit"
+)
 for (name, penalty), rows in measured.items():
     zeros, small, l1, l2, loss, error, _ = rows.mean(axis=0)
     se = rows[:, 5].std(ddof=1) / 3**0.5
     time = np.median(rows[:, 6])
     print(
-        f"{name:15} {penalty}   {zeros:6.0%}   {small:9.0%}   {l1:7.1f}   {l2:7.2f}   {loss:8.3f}   "
+        f"{name:15} {penalty}   {zeros:6.0%}   {small:9.0%}   {l1:7.1f}   "
+        f"{l2:7.2f}   {loss:8.3f}   "
         f"{error:5.1%} ± {se:4.1%}   {1000 * time:10.1f} ms"
     )
 
 # %%
-# "Below 1 %" is the share of weights smaller than a hundredth of the largest one, the zeros included: with L2 these are
-# few.
+# "Below 1 %" is the share of weights smaller than a hundredth of the largest one, the
+# zeros included: with L2 these are few.
 
 
 def mean(name, penalty, column):
@@ -121,20 +153,40 @@ def mean(name, penalty, column):
 
 
 for name in data:
-    assert mean(name, "L1", 0) > 0.4 and mean(name, "L2", 0) < 0.15, f"{name}: L1 must make zeros, L2 hardly any"
-    assert mean(name, "L1", 2) < mean(name, "L2", 2), f"{name}: L1 must have the smaller L1 norm"
-assert abs(mean("cancer", "L1", 5) - mean("cancer", "L2", 5)) < 0.02, "cancer: the dev errors must be close"
-assert abs(mean("digits", "L1", 5) - mean("digits", "L2", 5)) < 0.02, "digits: the dev errors must be close"
-assert mean("cancer + noise", "L1", 5) < mean("cancer + noise", "L2", 5) - 0.02, "with noise, L1 must err less"
+    assert mean(name, "L1", 0) > 0.4 and mean(name, "L2", 0) < 0.15, (
+        f"{name}: L1 must make zeros, L2 hardly any"
+    )
+    assert mean(name, "L1", 2) < mean(name, "L2", 2), (
+        f"{name}: L1 must have the smaller L1 norm"
+    )
+assert abs(mean("cancer", "L1", 5) - mean("cancer", "L2", 5)) < 0.02, (
+    "cancer: the dev errors must be close"
+)
+assert abs(mean("digits", "L1", 5) - mean("digits", "L2", 5)) < 0.02, (
+    "digits: the dev errors must be close"
+)
+assert mean("cancer + noise", "L1", 5) < mean("cancer + noise", "L2", 5) - 0.02, (
+    "with noise, L1 must err less"
+)
 
 ORANGE, BLUE = "#D55E00", "#0072B2"
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
 places = np.arange(len(data))
-for ax, column, title in zip(axes, (0, 5), ("weights that are exactly zero", "dev error"), strict=True):
+for ax, column, title in zip(
+    axes, (0, 5), ("weights that are exactly zero", "dev error"), strict=True
+):
     for shift, penalty, colour in ((-0.2, "L2", BLUE), (0.2, "L1", ORANGE)):
         values = np.array([measured[name, penalty][:, column] for name in data]) * 100
         errors = values.std(axis=1, ddof=1) / 3**0.5
-        ax.barh(places + shift, values.mean(axis=1), 0.36, xerr=errors, capsize=3, color=colour, label=penalty)
+        ax.barh(
+            places + shift,
+            values.mean(axis=1),
+            0.36,
+            xerr=errors,
+            capsize=3,
+            color=colour,
+            label=penalty,
+        )
     ax.set(title=title, xlabel="% of weights" if column == 0 else "% of rows")
 axes[0].set_yticks(places, list(data))
 axes[0].invert_yaxis()
@@ -144,22 +196,28 @@ plt.show()
 # %%
 # What of the three claims holds?
 #
-# - *Zero against small* holds everywhere. (The few zeros of L2 belong to pixels that are blank in all training rows.)
-# - *L2 is better against overfitting* does not hold as a rule. It errs a little less on *cancer*, and
-#   not on *digits*: differences of about one standard error. Where most columns tell nothing, L1 is clearly better,
-#   because it leaves them out; L2 can only make their weights small, and there are 300 of them. That is known in theory
-#   too: the rows that L1 needs grow with the logarithm of the number of columns without meaning, those that L2 needs
-#   in proportion to it [2]_.
-# - *L1 is harder to compute* holds: the times of a fit stand in the last column of the table.
+# - *Zero against small* holds everywhere. (The few zeros of L2 belong to pixels that
+#   are blank in all training rows.)
+# - *L2 is better against overfitting* does not hold as a rule. It errs a little less on
+#   *cancer*, and not on *digits*: differences of about one standard error. Where most
+#   columns tell nothing, L1 is clearly better, because it leaves them out; L2 can only
+#   make their weights small, and there are 300 of them. That is known in theory too:
+#   the rows that L1 needs grow with the logarithm of the number of columns without
+#   meaning, those that L2 needs in the worst case in proportion to it [2]_.
+# - *L1 is harder to compute* holds: the times of a fit stand in the last column of the
+#   table.
 #
-# One more thing to know before one reads the zeros as "not important": of two columns that say nearly the same, L1
-# keeps one and drops the other, which may well be the other way round on another training set [3]_.
+# One more thing to know before one reads the zeros as "not important": of two columns
+# that say nearly the same, L1 keeps one and drops the other, which may well be the
+# other way round on another training set [3]_.
 #
 # .. rubric:: References
 #
-# .. [1] R. Tibshirani, Regression shrinkage and selection via the lasso, Journal of the Royal Statistical Society B 58,
-#    1996, https://doi.org/10.1111/j.2517-6161.1996.tb02080.x.
-# .. [2] A. Y. Ng, Feature selection, L1 vs. L2 regularization, and rotational invariance, ICML 2004,
-#    https://doi.org/10.1145/1015330.1015435.
-# .. [3] H. Zou and T. Hastie, Regularization and variable selection via the elastic net, Journal of the Royal
-#    Statistical Society B 67, 2005, https://doi.org/10.1111/j.1467-9868.2005.00503.x.
+# .. [1] R. Tibshirani, Regression shrinkage and selection via the lasso, Journal of the
+#    Royal Statistical Society B 58, 1996,
+#    https://doi.org/10.1111/j.2517-6161.1996.tb02080.x.
+# .. [2] A. Y. Ng, Feature selection, L1 vs. L2 regularization, and rotational
+#    invariance, ICML 2004, https://doi.org/10.1145/1015330.1015435.
+# .. [3] H. Zou and T. Hastie, Regularization and variable selection via the elastic
+#    net, Journal of the Royal Statistical Society B 67, 2005,
+#    https://doi.org/10.1111/j.1467-9868.2005.00503.x.
