@@ -12,7 +12,7 @@ This page looks at it on real data: 8 x 8 pictures of handwritten digits, and th
 question whether the digit is odd. The cost of a logistic regression with weights
 :math:`w` and bias :math:`b` is
 
-.. math:: J = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m}
+.. math:: J = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat{y_i}, y_i) + \frac{\lambda}{2m}
    \|w\|_2^2,
 
 where :math:`\mathcal{L}` is the log loss of a row and :math:`m` the number of training
@@ -57,9 +57,8 @@ for j, size in enumerate(sizes):
         for i, lambd in enumerate(lambds):
             model = make_pipeline(StandardScaler(), L2LogisticRegression(lambd))
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", ConvergenceWarning
-                )  # lambd=0, see below
+                # lambd=0, see below
+                warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(X_train, y_train)
             train_error[i, j, draw] = 1 - model.score(X_train, y_train)
             dev_error[i, j, draw] = 1 - model.score(X_dev, y_dev)

@@ -4,9 +4,9 @@ The L2 cost, and why b is left out
 
 The L2 penalty adds the squared length of the weights to the mean loss:
 
-.. math:: J(w, b) = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat y_i, y_i) +
+.. math:: J(w, b) = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat{y_i}, y_i) +
    \frac{\lambda}{2m} \|w\|_2^2,
-   \qquad \|w\|_2^2 = \sum_j w_j^2, \qquad \hat y_i = \frac{1}{1 + e^{-(w \cdot x_i +
+   \qquad \|w\|_2^2 = \sum_j w_j^2, \qquad \hat{y_i} = \frac{1}{1 + e^{-(w \cdot x_i +
    b)}}.
 
 The bias :math:`b` is not in it. A reason often given is that :math:`b` is a single
@@ -53,9 +53,9 @@ assert abs(J - model.loss_curve_[-1]) < 1e-12, (
 # ----------------
 #
 # At the minimum, the derivative of :math:`J` by a free :math:`b` is zero. That
-# derivative is the mean of :math:`\hat y_i - y_i`, so
+# derivative is the mean of :math:`\hat{y_i} - y_i`, so
 #
-# .. math:: \frac{1}{m} \sum_i \hat y_i = \frac{1}{m} \sum_i y_i:
+# .. math:: \frac{1}{m} \sum_i \hat{y_i} = \frac{1}{m} \sum_i y_i:
 #
 # *whatever* :math:`\lambda` *is, the probabilities of the training rows average to the
 # share of the class.* The penalty shrinks the differences between rows and leaves their
@@ -89,8 +89,7 @@ for penalize in (False, True):
 
 
 def both_ways(X_train, y_train, X_dev, y_dev, lambds):
-    """Mean probability on the training set, dev loss and dev error, each for b "
-    "free and b penalized."""
+    """Mean training probability, dev loss, dev error: b free, b penalized."""
     rows = []
     for lambd in lambds:
         for penalize in (False, True):

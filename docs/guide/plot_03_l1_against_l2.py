@@ -5,9 +5,9 @@ L1 against L2
 The L1 penalty adds the absolute values of the weights to the mean loss, the L2 penalty
 their squares:
 
-.. math:: J_1 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{m} \sum_j
-   |w_j|,
-   \qquad J_2 = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m}
+.. math:: J_1 = \frac{1}{m} \sum_i \mathcal{L}(\hat{y_i}, y_i) + \frac{\lambda}{m}
+   \sum_j |w_j|,
+   \qquad J_2 = \frac{1}{m} \sum_i \mathcal{L}(\hat{y_i}, y_i) + \frac{\lambda}{2m}
    \sum_j w_j^2.
 
 Textbooks say of them that

@@ -2,7 +2,8 @@ r"""
 What lambda does
 ================
 
-.. math:: J = \frac{1}{m} \sum_i \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m} \|W\|^2
+.. math:: J = \frac{1}{m} \sum_i \mathcal{L}(\hat{y_i}, y_i) + \frac{\lambda}{2m}
+   \|W\|^2
 
 The larger :math:`\lambda` is, the more the second term counts and the smaller the
 weights become. Textbooks tell the rest in a table of four rows:
@@ -73,9 +74,8 @@ for i, lambd in enumerate(lambds):
             (8,), lambd=lambd, solver="lbfgs", max_iter=200, tol=1e-5, random_state=0
         )
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # 200 iterations are enough to see it
+            # 200 iterations are enough to see it
+            warnings.simplefilter("ignore", ConvergenceWarning)
             network.fit(X[train], is_odd[train])
         norm = np.sqrt(sum((W**2).sum() for W in network.coefs_))
         losses = (
@@ -161,9 +161,8 @@ search = LambdaSearchCV(
     pipeline, (0, 0.0001, 0.01, 0.1, 1, 10, 100, 1000), scoring="neg_log_loss", cv=draws
 )
 with warnings.catch_warnings():
-    warnings.simplefilter(
-        "ignore", ConvergenceWarning
-    )  # lambd=0: 40 rows are separable
+    # lambd=0: 40 rows are separable
+    warnings.simplefilter("ignore", ConvergenceWarning)
     search.fit(X, y)
 table = search.lambda_table()
 print(table)

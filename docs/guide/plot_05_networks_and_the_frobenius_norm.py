@@ -5,7 +5,7 @@ Networks: the Frobenius norm of every layer
 A network has a matrix of weights :math:`W^{[l]}` for each of its :math:`L` layers, and
 its penalty is the sum over all of them:
 
-.. math:: J = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat y_i, y_i) + \frac{\lambda}{2m}
+.. math:: J = \frac{1}{m} \sum_{i=1}^m \mathcal{L}(\hat{y_i}, y_i) + \frac{\lambda}{2m}
    \sum_{l=1}^L \|W^{[l]}\|_F^2,
    \qquad \|W^{[l]}\|_F^2 = \sum_i \sum_j \left(W^{[l]}_{ij}\right)^2.
 
@@ -93,9 +93,8 @@ for activation in ("relu", "tanh"):
     for lambd in lambds:
         model = network(lambd, activation)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # kinks of relu can end the line search early
+            # kinks of relu can end the line search early
+            warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(X_train, y_train)
         norms[activation, lambd] = [float(np.linalg.norm(W)) for W in model.coefs_]
 

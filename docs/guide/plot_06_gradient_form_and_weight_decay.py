@@ -55,9 +55,8 @@ for _ in range(n_steps):
 
 model = L2LogisticRegression(lambd, solver="gd", learning_rate=alpha, max_iter=n_steps)
 with warnings.catch_warnings():
-    warnings.simplefilter(
-        "ignore", ConvergenceWarning
-    )  # a hundred steps and no more, on purpose
+    # a hundred steps and no more, on purpose
+    warnings.simplefilter("ignore", ConvergenceWarning)
     model.fit(X, y)
 print(f"gradient form against weight-decay form: {abs(w - v).max():.1e}")
 print(f"gradient form against the estimator:     {abs(w - model.coef_[0]).max():.1e}")
@@ -219,9 +218,8 @@ for decoupled, label, style, colour in (
         adam(1, decoupled, n_epochs), grids[decoupled], scoring="neg_log_loss"
     )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # 150 epochs and no more, on purpose
+        # 150 epochs and no more, on purpose
+        warnings.simplefilter("ignore", ConvergenceWarning)
         table = search.fit(X_train, y_train, X_val=X_dev, y_val=y_dev).lambda_table()
     ax.errorbar(
         table["lambd"],

@@ -36,8 +36,7 @@ from sklearn_l2 import L2LogisticRegression, L2MLPClassifier
 
 
 def medians(*functions, n_repeats=30):
-    """The median time of each function in seconds, called in turn, so that what "
-    "disturbs one disturbs all."""
+    """Median seconds of each, called in turn: what disturbs one disturbs all."""
     times = np.empty((n_repeats, len(functions)))
     for row in times:
         for k, function in enumerate(functions):

@@ -157,8 +157,8 @@ for name, loss in losses.items():
 #    \mathrm{std}^2 = \frac{1}{n} \sum_{k=1}^n \left(s_k - \bar s\right)^2.
 #
 # The rule of one standard error [1]_ takes the *largest* :math:`\lambda` with
-# :math:`\bar s(\lambda) \ge \bar s_{best} - \mathrm{se}_{best}`: the most regularized
-# model that is as good as the best, give or take chance.
+# :math:`\bar s(\lambda) \ge \bar s(\mathrm{best}) - \mathrm{se}(\mathrm{best})`: the
+# most regularized model that is as good as the best, give or take chance.
 
 cv = StratifiedKFold(10, shuffle=True, random_state=0)
 search = LambdaSearchCV(pipeline, lambds, scoring="neg_log_loss", cv=cv).fit(
