@@ -111,7 +111,9 @@ def _rivals(outcome: Outcome) -> str:
 
 
 def _warnings(outcome: Outcome) -> ET.Element:
-    texts = [f"{tuned.family.title}, {text}" for tuned in outcome.tuned.values() for text in remarks(tuned)]
+    texts = [
+        f"{tuned.family.title.capitalize()}: {text}" for tuned in outcome.tuned.values() for text in remarks(tuned)
+    ]
     return section("Warnings", bullets(texts + outcome.warnings) if texts + outcome.warnings else element("p", "None."))
 
 
@@ -134,7 +136,7 @@ def _lambda_table(tuned: Tuned, scoring: str | None) -> ET.Element:
     rows: list[list[markup.Child]] = []
     for star, lambd, *figures, verdict in lines:
         mark = element("span", verdict, class_=_CLASSES.get(verdict, "failed"))
-        best = element("span", mark, " (best)" if star else "")
+        best = element("span", mark, " (best)" if star else "", class_="verdict")
         rows.append([lambd, best, *(text.replace("+-", "±") for text in reversed(figures))])
     # On a phone the first columns can be seen: those that matter most.
     headers = [headers[1], headers[-1], *(header.replace("+-", "±") for header in headers[-2:1:-1])]

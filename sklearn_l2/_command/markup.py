@@ -10,7 +10,7 @@ from collections.abc import Sequence
 Child = str | ET.Element
 
 _TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of the direction of writing
-SHOWN, LISTED = 20, 1000
+SHOWN, LISTED_CELLS = 20, 5000
 
 # Nothing is loaded and no script runs, whatever the page holds.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -33,17 +33,19 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; overflow-
 caption, figcaption { text-align: left; color: var(--faint); font-size: 0.9rem }
 caption { padding-bottom: 0.25rem }
 th, td { padding: 0.2rem 0.7rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top }
-thead th { white-space: nowrap }
+thead th { min-width: 4rem; max-width: 11rem; vertical-align: bottom; overflow-wrap: break-word }
 tbody th { font-weight: normal; min-width: 6rem; max-width: 20rem; overflow-wrap: anywhere }
-.number { text-align: right; white-space: nowrap }
+.number { text-align: right }
+tbody .number { white-space: nowrap; min-width: 0 }
+.verdict { white-space: nowrap }
 .chosen { background: var(--shade) }
 .chosen th, .chosen td { font-weight: bold }
-.overfitting, .right, .underfitting { white-space: nowrap }
 .overfitting { color: var(--overfitting) } .right { color: var(--right) } .underfitting { color: var(--underfitting) }
 .bar { display: block; height: 0.8rem; margin-top: 0.35rem; min-width: 1px; background: var(--underfitting) }
 .bar.minus { background: var(--overfitting) }
 td:has(.bar) { width: 12rem; min-width: 6rem }
-.pictures { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
+.pictures { display: grid; gap: 1.5rem; margin: 1.5rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
 figure { margin: 0; break-inside: avoid }
 svg { max-width: 100%; height: auto; filter: var(--picture) }
 svg * { stroke-linejoin: round; stroke-linecap: butt }
@@ -115,13 +117,14 @@ def _is_number(cell: Child) -> bool:
 
 def long_table(caption: str, headers: Sequence[str], rows: Sequence[Sequence[Child]]) -> list[ET.Element]:
     """A table whose later rows are folded away."""
-    shown, others = rows[:SHOWN], rows[SHOWN:LISTED]
+    listed = max(SHOWN, LISTED_CELLS // len(headers))
+    shown, others = rows[:SHOWN], rows[SHOWN:listed]
     made = [table(caption, headers, shown)]
     if others:
         rest = f"{caption}, continued"
         made.append(element("details", element("summary", f"{len(others)} more rows"), table(rest, headers, others)))
-    if len(rows) > LISTED:
-        made.append(element("p", f"{len(rows) - LISTED} more are not listed."))
+    if len(rows) > listed:
+        made.append(element("p", f"{len(rows) - listed} more are not listed."))
     return made
 
 

@@ -18,7 +18,9 @@ def section_of(model: Any, names: Sequence[str] | None) -> ET.Element:
     """Of a Pipeline of preprocessing and classifier; `names` are the columns' where the model does not know them."""
     preprocessing, classifier = model[0], model[-1]
     columns = preprocessing.get_feature_names_out(None if names is None else np.asarray(names, dtype=object))
-    scale = element("p", _scale(preprocessing))
+    unnamed = names is None and not isinstance(preprocessing, ColumnTransformer)
+    first = " The columns have no names: x0 is the first." if unnamed else ""
+    scale = element("p", _scale(preprocessing) + first)
     if isinstance(preprocessing, ColumnTransformer):
         columns = np.array([name.partition("__")[2] for name in columns], dtype=object)
     parts = _layers(classifier, columns) if hasattr(classifier, "coefs_") else _coefficients(classifier, columns)
