@@ -52,7 +52,8 @@ svg * { stroke-linejoin: round; stroke-linecap: butt }
 pre { background: var(--shade); padding: 0.75rem 1rem; overflow-x: auto; font-size: 0.85rem; overflow-wrap: normal }
 summary { cursor: pointer; color: var(--faint) }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } pre { white-space: pre-wrap }
-  .wide { overflow: visible } h2, h3 { break-after: avoid } tr { break-inside: avoid } }
+  .wide { overflow: visible } h2, h3, caption, thead { break-after: avoid }
+  .pictures { grid-template-columns: 1fr 1fr } tr { break-inside: avoid } }
 """
 
 

@@ -31,7 +31,8 @@ def _scale(preprocessing: Any) -> str:
     if isinstance(preprocessing, ColumnTransformer):
         return (
             "Columns of numbers are standardized first: their weights are per standard deviation. Every value of the "
-            "other columns becomes a column of 0 and 1, named column_value."
+            "other columns becomes a column of 0 and 1, named column_value. Values seen in one row only share a "
+            "column, column_infrequent_sklearn; missing ones are column_nan."
         )
     if isinstance(preprocessing[-1], MaxAbsScaler):
         return "Columns are divided by their largest absolute value first: the weights are per that value."
