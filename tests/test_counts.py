@@ -35,12 +35,20 @@ def on_bad_scales(*shape):
     return badly_scaled(X), y
 
 
+def with_a_rare_class(n_rows, n_columns):
+    """A row in 40 or so is of the second class."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_rows, n_columns))
+    return X, (X @ np.linspace(1, 2, n_columns) + rng.logistic(size=n_rows) > 7).astype(int)
+
+
 DATA = {
     **{f"{name}, raw": lambda name=name: load(name) for name in REAL},
     **{f"{name}, standardized": lambda name=name: standardized(name) for name in REAL},
     "1000 x 20": lambda: noisy(1000, 20),
     "10000 x 50": lambda: noisy(10_000, 50),
     "10000 x 50, badly scaled": lambda: on_bad_scales(10_000, 50),
+    "50000 x 4, a rare class": lambda: with_a_rare_class(50_000, 4),
     "1000 x 20, 3 classes, badly scaled": lambda: on_bad_scales(1000, 20, 3),
     "2000 x 50, 20 classes": lambda: noisy(2000, 50, 20),
     "100 x 2000": lambda: noisy(100, 2000),
@@ -113,6 +121,7 @@ FIT = {
     "1000 x 20": (6, 12),
     "10000 x 50": (7.8, 20.6),
     "10000 x 50, badly scaled": (6.6, 18.2),
+    "50000 x 4, a rare class": (5.4, 10.8),
     "1000 x 20, 3 classes, badly scaled": (6, 13),
     "2000 x 50, 20 classes": (7, 113),
     "100 x 2000": (1.45, 2.9),

@@ -22,11 +22,11 @@ class LogLoss:
     def value(scores: Floats, sign: Floats) -> Floats:
         """Loss per row, shape scores.shape[:-1]."""
         v = scores * sign
-        loss = np.maximum(v, 0)
-        np.abs(v, out=v)
-        np.negative(v, out=v)
-        np.exp(v, out=v)
-        loss += np.log1p(v, out=v)
+        e = np.abs(v)
+        np.negative(e, out=e)
+        np.exp(e, out=e)
+        loss = _log1p(e, 1 + e)
+        loss += np.maximum(v, 0)
         return loss[..., 0] if loss.shape[-1] == 1 else loss.sum(axis=-1)
 
     @staticmethod
@@ -37,13 +37,7 @@ class LogLoss:
         np.negative(e, out=e)
         np.exp(e, out=e)
         u = 1 + e
-        loss = np.log(u)
-        if loss.dtype == np.float64:
-            # Putting right the rounding of 1 + e is faster than numpy's log1p.
-            lost = u - 1
-            lost -= e
-            lost /= u
-            loss -= lost
+        loss = _log1p(e, u) if u.dtype == np.float64 else np.log(u)
         loss += np.maximum(v, 0)
         slope = np.maximum(e, v >= 0)  # exp(min(v, 0))
         slope /= u
@@ -61,6 +55,16 @@ class LogLoss:
         expit(slope, out=slope)
         slope *= sign
         return slope
+
+
+def _log1p(e: Floats, u: Floats) -> Floats:
+    """log(1 + e) with u = 1 + e: putting right how that was rounded is faster than numpy's log1p."""
+    lost = u - 1
+    lost -= e
+    lost /= u
+    log = np.log(u)
+    log -= lost
+    return log
 
 
 class SoftmaxCrossEntropy:

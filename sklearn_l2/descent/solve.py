@@ -175,8 +175,10 @@ def _coarse_optimum(
                 return None, None
             built = preconditioner.select(nearest) if isinstance(preconditioner, SampledHessian) else None
             return (at_all(optimum[0]), at_all(optimum[1])), built
-    n_sample = n_sampled_rows(rows.n_rows, n_parameters)
-    if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
+    # What a rare class is like, its own rows tell.
+    rarity = (problems.class_shares.min() * problems.class_shares.shape[1]).clip(1e-6)
+    n_sample = int(n_sampled_rows(rows.n_rows, n_parameters) / rarity)
+    if rarity * n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
         indices = even_sample(rows.n_rows, n_sample)
         sample = problems.take(indices)
         if sample is not None:
