@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .columns import Columns
 from .descents import NewtonEnd, descend_newton, joined, objective_in_single_precision, pays_in_single_precision
 from .loop import Descent, descend
-from .newton import TruncatedNewton
+from .newton import Newton, TruncatedNewton
 from .preconditioners import CarriedHessian, is_mid_sized
 from .problems import LinearProblems
 from .results import CONVERGED
@@ -93,7 +93,7 @@ def continue_along_lambda(
     *,
     tol: float,
     max_iter: int,
-) -> tuple[Descent, TruncatedNewton]:
+) -> tuple[Descent, Newton]:
     """The descent of chains of problems from large to small lambda, and the update rule that ended the last of them."""
     descent = Descent.start(problems.start(columns))
     metric: CarriedHessian | None = None
@@ -116,9 +116,10 @@ def continue_along_lambda(
     hard = descent.finished != CONVERGED
     left = max_iter - int(descent.n_iter.max())
     if hard.any() and left > 0:
-        part, last = descend_newton(
+        part, newton = descend_newton(
             problems.select(hard), rows, columns, descent.params[hard], tol=tol, max_iter=left, hard=True
         )
         early = descent.select(hard)
         descent.take(joined(early, part), hard)
+        return descent, newton
     return descent, last

@@ -12,8 +12,8 @@ from .columns import Columns
 from .kronecker import Kronecker
 from .linear import LinearObjective
 from .loop import Descent, descend
-from .newton import TruncatedNewton
-from .preconditioners import Preconditioner, choose_preconditioner
+from .newton import ExactNewton, Newton, TruncatedNewton
+from .preconditioners import Exact, Preconditioner, choose_preconditioner
 from .problems import LinearProblems
 from .quasi_newton import QuasiNewton, QuasiNewtonEnd
 from .results import CONVERGED, STALLED, UNBOUNDED
@@ -32,7 +32,7 @@ MANY_ELEMENTS = 2**21
 class NewtonEnd:
     """Stops the problems whose Newton decrement is small, and those that can go no further."""
 
-    def __init__(self, newton: TruncatedNewton) -> None:
+    def __init__(self, newton: Newton) -> None:
         self.newton = newton
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
@@ -90,14 +90,14 @@ def descend_newton(
     rows: RowBlocks,
     columns: Columns,
     theta: Floats,
-    preconditioner: Preconditioner | None = None,
+    preconditioner: Preconditioner | Exact | None = None,
     *,
     tol: float,
     max_iter: int,
     hard: bool = False,
     thorough: bool = False,
     in_single_precision: bool = False,
-) -> tuple[Descent, TruncatedNewton]:
+) -> tuple[Descent, Newton]:
     """The descent from theta by Newton steps, with a preconditioner that is given, or a new one.
 
     In single precision are then the products with Hessians only: a gradient that is exact mends what a step got wrong.
@@ -105,13 +105,12 @@ def descend_newton(
     descent = Descent.start(theta)
     twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
     objective, penalty = problems.objective(rows, columns, twin), problems.penalty(columns)
-    newton = TruncatedNewton(
-        objective,
-        penalty,
-        preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard),
-        tol=tol,
-        thorough=thorough,
-    )
+    metric = preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard)
+    newton: Newton
+    if isinstance(metric, Exact):
+        newton = ExactNewton(objective, penalty, metric, tol=tol)
+    else:
+        newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough)
     descend(descent, objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
 
@@ -125,7 +124,7 @@ def descend_in_two_precisions(
     *,
     tol: float,
     max_iter: int,
-) -> tuple[Descent, TruncatedNewton]:
+) -> tuple[Descent, Newton]:
     """Newton steps in single precision as far as they lead safely, then with exact gradients."""
     early = Descent.start(theta)
     objective, penalty = objective_in_single_precision(problems, rows, columns), problems.penalty(columns)

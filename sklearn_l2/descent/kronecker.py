@@ -35,7 +35,6 @@ class Kronecker:
     Adding one vector to all classes changes no probability: along such directions H is the ridge alone, and so is M.
     """
 
-    exact = False
     rough = False
     safety = 50.0  # on images of digits the least eigenvalue of M^-1 H is 0.02
     dtype = np.float64

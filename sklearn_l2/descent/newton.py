@@ -1,6 +1,6 @@
-"""Truncated Newton: the default update rule, a Newton step by preconditioned conjugate gradients and a line search.
+"""Newton's method, the default update rule: a step, by a factorization or conjugate gradients, and a line search.
 
-Dembo and Steihaug (1983), https://doi.org/10.1007/BF02592055.
+Truncated Newton: Dembo and Steihaug (1983), https://doi.org/10.1007/BF02592055.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .line_search import SMALL_MOVE, dot, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
-from .preconditioners import Preconditioner
+from .preconditioners import Exact, Preconditioner
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -101,6 +101,62 @@ class _NewtonSystem:
         return Hd
 
 
+class Standstill:
+    """Tells which problems have neither lowered J nor their decrement for many steps: numbers say no more."""
+
+    def __init__(self, n_problems: int) -> None:
+        self.least = np.full((2, n_problems), np.inf)  # J and decrement before the steps in `recent`
+        self.recent: list[tuple[Floats, Floats]] = []  # J and decrement at the last steps
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,)."""
+        self.least = self.least[:, mask]
+        self.recent = [(J[mask], decrement[mask]) for J, decrement in self.recent]
+
+    def after(self, J: Floats, decrement: Floats) -> Mask:
+        """The same after a step from J with a decrement, (P,) each."""
+        self.recent.append((J, decrement))
+        if len(self.recent) <= _PATIENCE:
+            return np.zeros(len(J), dtype=bool)
+        self.least = np.minimum(self.least, self.recent.pop(0))
+        lately = np.min(self.recent, axis=0)
+        return ~((lately[0] < self.least[0] - _RESOLVED * np.abs(lately[0])) | (lately[1] < self.least[1] / 2))
+
+
+class ExactNewton:
+    """s = -H^-1 g with the Hessian itself; theta := theta + t s.
+
+    `converged`, `stalled` and `unbounded` are as of a TruncatedNewton.
+    """
+
+    def __init__(self, objective: LinearObjective, penalty: L2, hessian: Exact, *, tol: float) -> None:
+        self.objective, self.penalty, self.preconditioner, self.tol = objective, penalty, hessian, tol
+        self.standstill = Standstill(objective.n_problems)
+        self.converged, self.stalled, self.unbounded = np.zeros((3, objective.n_problems), dtype=bool)
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,). The loop tells objective and penalty itself."""
+        self.standstill.keep(mask)
+
+    def step(self, params: Floats, gradient: Floats) -> None:
+        """One Newton step for every problem of the batch, params (P, K, D), in place."""
+        assert self.objective.value is not None
+        J = self.objective.value + self.penalty.value(params)
+        self.preconditioner.build(self.objective, self.penalty, params)
+        s = -self.preconditioner.solve(gradient, np.arange(len(params)))
+        slope = dot(gradient, s)
+        change = self.objective.score_changes(s)
+        small = self.objective.largest_move(change) <= SMALL_MOVE
+        length = line_search(self.objective, self.penalty, params, J, s, change, slope, small)
+        params += per_problem(length) * s
+        self.objective.move(change, length)
+        decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
+        ends = decrement <= self.tol
+        self.converged = ends & small
+        self.unbounded = ends & ~small & (self.penalty.lambd == 0)
+        self.stalled = (length == 0) | self.standstill.after(J, decrement)
+
+
 class TruncatedNewton:
     """s solves H s = -g to 10 per cent or better at the current point; theta := theta + t s.
 
@@ -127,8 +183,7 @@ class TruncatedNewton:
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
         self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
-        self.least = np.full((2, n_problems), np.inf)  # J and decrement before the steps in `recent`
-        self.recent: list[tuple[Floats, Floats]] = []  # J and decrement at the last steps
+        self.standstill = Standstill(n_problems)
         self.debt = 0.0 if preconditioner.is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
@@ -145,14 +200,13 @@ class TruncatedNewton:
             "doubted",
         ):
             setattr(self, name, getattr(self, name)[mask])
-        self.least = self.least[:, mask]
-        self.recent = [(J[mask], decrement[mask]) for J, decrement in self.recent]
+        self.standstill.keep(mask)
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
         if self.doubted.any():
             self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
-        elif self.preconditioner.exact or self.debt >= self.preconditioner.cost:
+        elif self.debt >= self.preconditioner.cost:
             self.preconditioner.build(self.objective, self.penalty, params)
             self.debt = 0.0
         assert self.objective.value is not None
@@ -164,9 +218,8 @@ class TruncatedNewton:
         self.decrement = decrement
 
         change = self.objective.score_changes(s)
-        # A rough preconditioner does not tell what a step leaves, and an exact one makes another step cheap.
         left = decrement
-        if self.preconditioner.rough or self.preconditioner.exact:
+        if self.preconditioner.rough:  # and does not tell what a step leaves
             move = self.objective.largest_move(change)
         else:
             move, drift = self.objective.moves(change)
@@ -176,7 +229,7 @@ class TruncatedNewton:
         params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
-        self.stalled = (length == 0) | self._stands_still(J)
+        self.stalled = (length == 0) | self.standstill.after(J, decrement)
         self.converged = (left <= self.tol) & small
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted
@@ -184,19 +237,8 @@ class TruncatedNewton:
         self.doubted |= self.strayed & (not self.preconditioner.rough)
         self.converged &= renewed | ~self.doubted
 
-    def _stands_still(self, J: Floats) -> Mask:
-        """Which problems have neither lowered J (P,) nor their decrement for many steps: numbers say no more."""
-        self.recent.append((J, self.decrement))
-        if len(self.recent) <= _PATIENCE:
-            return np.zeros(len(J), dtype=bool)
-        self.least = np.minimum(self.least, self.recent.pop(0))
-        lately = np.min(self.recent, axis=0)
-        return ~((lately[0] < self.least[0] - _RESOLVED * np.abs(lately[0])) | (lately[1] < self.least[1] / 2))
-
     def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
         """s (P, K, D) with H s = -gradient."""
-        if self.preconditioner.exact:
-            return -self.preconditioner.solve(gradient, np.arange(len(params)))
         system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         s, self.residual, longest, steps = conjugate_gradients(
@@ -210,3 +252,6 @@ class TruncatedNewton:
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s.astype(np.float64, copy=False)
+
+
+Newton = ExactNewton | TruncatedNewton

@@ -7,6 +7,7 @@ rebuilds when the conjugate-gradient steps a stale one has cost add up to that.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from copy import copy
 from typing import Any, Protocol
@@ -47,7 +48,6 @@ class Preconditioner(Protocol):
     """An approximate Hessian."""
 
     cost: float
-    exact: bool  # M is the Hessian itself where it was last built
     rough: bool  # M may be so far from the Hessian that a residual measured by it says little
     safety: float  # otherwise, how many times more it may be
     dtype: Any  # of vectors that conjugate gradients keep
@@ -72,7 +72,7 @@ class Preconditioner(Protocol):
 
 def choose_preconditioner(
     objective: LinearObjective, penalty: L2, *, shared: bool, hard: bool = False
-) -> Preconditioner:
+) -> Preconditioner | Exact:
     """The preconditioner that suits the shape of X and the number of classes.
 
     `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together. `hard`: a
@@ -118,7 +118,6 @@ def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
 class Diagonal:
     """The Hessian's diagonal: for large sparse X, and for softmax with more columns than Kronecker can take."""
 
-    exact = False
     rough = True
     safety = SAFETY
 
@@ -152,27 +151,18 @@ class Diagonal:
         self.inverse = self.inverse[mask]
 
 
-class Exact:
-    """What is built anew for every step, and so never stale: the Hessian itself."""
+class Exact(ABC):
+    """The Hessian itself, built anew for every step."""
 
-    cost = 0.0
-    exact = True
     rough = False
-    safety = SAFETY
-    dtype = np.float64
-    is_built = True
 
+    @abstractmethod
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
-        raise NotImplementedError
+        """Take the Hessian at theta (P, K, D), the point of the objective's last gradient."""
 
-    def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
-        self.build(objective, penalty, theta)
-
-    def outdated(self, objective: LinearObjective) -> Mask:
-        return np.zeros(objective.n_problems, dtype=bool)
-
-    def keep(self, mask: Mask) -> None:
-        """Nothing: the next step builds it for the problems that are left."""
+    @abstractmethod
+    def solve(self, r: Floats, problems: Indices) -> Floats:
+        """H^-1 r for r (A, K, D) of the given problems (A,)."""
 
 
 class ExactHessian(Exact):
@@ -207,7 +197,6 @@ class SampledHessian:
     `of_factor` all of it.
     """
 
-    exact = False
     rough = False
     safety = SAFETY
     dtype = np.float64

@@ -21,7 +21,7 @@ from .descents import descend_newton
 from .interpolation import merged
 from .linear import LinearObjective
 from .loop import Descent
-from .newton import TruncatedNewton
+from .newton import Newton
 from .penalties import L2
 from .preconditioners import Exact
 from .problems import LinearProblems
@@ -98,7 +98,7 @@ def solve_in_row_space(
     problems: LinearProblems,
     rows: RowBlocks,
     centre: Floats,
-    minimize: Callable[[LinearProblems, RowBlocks, Columns], tuple[Descent, TruncatedNewton]],
+    minimize: Callable[[LinearProblems, RowBlocks, Columns], tuple[Descent, Newton]],
     *,
     tol: float,
     max_iter: int,

@@ -21,8 +21,8 @@ from .descents import (
 from .interpolation import descend_at_nodes, merged
 from .kronecker import Kronecker
 from .loop import Descent
-from .newton import TruncatedNewton
-from .preconditioners import Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
+from .newton import Newton
+from .preconditioners import Exact, Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
 from .problems import LinearProblems
 from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
@@ -88,7 +88,7 @@ def _minimize(
     *,
     tol: float,
     max_iter: int,
-) -> tuple[Descent, TruncatedNewton]:
+) -> tuple[Descent, Newton]:
     """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
     chain = worthwhile_chains(problems, rows) if start is None else None
     if chain is not None:
@@ -144,9 +144,9 @@ def _minimize(
 
 def _set_out(
     problems: LinearProblems, rows: RowBlocks, columns: Columns, start: tuple[Floats, Floats] | None
-) -> tuple[Floats, Preconditioner]:
+) -> tuple[Floats, Preconditioner | Exact]:
     """Where a descent begins, by default near its end where that is cheap to know; the preconditioner for it."""
-    preconditioner: Preconditioner | None = None
+    preconditioner: Preconditioner | Exact | None = None
     if start is None:
         start, preconditioner = _coarse_optimum(problems, rows)
     theta = problems.start(columns) if start is None else columns.from_model(*start)
@@ -159,7 +159,7 @@ def _set_out(
 
 def _coarse_optimum(
     problems: LinearProblems, rows: RowBlocks
-) -> tuple[tuple[Floats, Floats] | None, Preconditioner | None]:
+) -> tuple[tuple[Floats, Floats] | None, Preconditioner | Exact | None]:
     """W and b near the optimum of all rows, where that is cheap: from a sample of many rows, or from merged problems.
 
     The coarse problem is solved about as well as its data can tell, and itself starts from a coarser one, so that all
@@ -189,13 +189,13 @@ def _coarse_optimum(
 
 def _rough_optimum(
     problems: LinearProblems, rows: RowBlocks, tol: float
-) -> tuple[tuple[Floats, Floats] | None, Preconditioner]:
+) -> tuple[tuple[Floats, Floats] | None, Preconditioner | Exact]:
     """W and b within about tol of the optimum, or None where there may be none; the preconditioner used."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     theta, preconditioner = _set_out(problems, rows, columns, None)
-    begin, n = (problems, rows, columns, theta, preconditioner), _SAMPLE_MAX_ITER
-    if preconditioner.exact or preconditioner.rough:
-        descent, _ = descend_newton(*begin, tol=tol, max_iter=n)
+    begin, n = (problems, rows, columns, theta), _SAMPLE_MAX_ITER
+    if isinstance(preconditioner, Exact) or preconditioner.rough:
+        descent, _ = descend_newton(*begin, preconditioner, tol=tol, max_iter=n)
     else:
-        descent = descend_quasi_newton(*begin, tol=tol, max_iter=n)
+        descent = descend_quasi_newton(*begin, preconditioner, tol=tol, max_iter=n)
     return columns.to_model(descent.params) if descent.finished.all() else None, preconditioner
