@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
+from sklearn_l2.descent.line_search import SAFE_MOVE
 from sklearn_l2.descent.newton import conjugate_gradients
 from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
@@ -74,6 +75,33 @@ def test_the_rows_moves_bound_what_a_newton_step_leaves(seed, n_classes, size, n
         left, _ = decrement(hessian, slope)
         full = largest <= 0.5
         assert (left[full] <= bound[full] + 1e-28).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]), st.floats(0.01, 5), st.integers(1, 12))
+def test_a_newton_step_that_moves_scores_little_is_safe(seed, n_classes, size, n_columns):
+    X, y = noisy(60, n_columns, n_classes, seed=seed)
+    X *= size
+    objective, penalty, theta = start(X, y)
+    hessian = ExactHessian(objective)
+    for shift in (0.0, 1.0, 3.0):
+        theta = theta + shift * np.random.default_rng(seed).standard_normal(theta.shape)
+        J, slope = slope_at(objective, penalty, theta)
+        hessian.build(objective, penalty, theta)
+        half, s = decrement(hessian, slope)
+        safe = objective.largest_move(objective.compute_scores(s)) <= SAFE_MOVE
+        after, _ = slope_at(objective, penalty, theta + s)
+        assert (after[safe] <= (J - 0.1 * 2 * half)[safe] + 1e-12 * J[safe]).all()
+
+
+def test_the_worst_of_safe_newton_steps_lowers_the_loss():
+    """A bias so low that the curvature grows by e^d along the step: no bound can promise more."""
+    d, p = SAFE_MOVE, 1e-6
+    curvature = p * (1 - p)
+    share = p + d * curvature  # of the rows of the second class, for a Newton step of length d
+    low = np.log(p / (1 - p))
+    before, after = (np.log1p(np.exp(bias)) - share * bias for bias in (low, low + d))
+    assert 0.1 <= (before - after) / (curvature * d**2) <= 0.15
 
 
 @each_number_of_classes

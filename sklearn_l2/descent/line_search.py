@@ -16,6 +16,9 @@ Mask = NDArray[np.bool_]
 # Scores that move by less keep their curvature within exp(+-0.5). So J falls by 1 - exp(0.5)/2 of what the slope of a
 # Newton step promises, or by more.
 SMALL_MOVE = 0.5
+# A Newton step whose scores move by d at most changes J by -s^T H s (1 - (e^d - d - 1) / d^2) at most: up to this d it
+# falls by a tenth of s^T H s = -slope (Bach 2010, https://doi.org/10.1214/09-EJS521).
+SAFE_MOVE = 1.5
 ARMIJO = 1e-4  # of the fall of J that the slope promises, what a step must reach
 _MAX_HALVINGS = 60
 

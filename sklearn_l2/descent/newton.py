@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE, dot, line_search, per_problem
+from .line_search import SAFE_MOVE, SMALL_MOVE, dot, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Exact, Preconditioner
@@ -146,12 +146,12 @@ class ExactNewton:
         s = -self.preconditioner.solve(gradient, np.arange(len(params)))
         slope = dot(gradient, s)
         change = self.objective.score_changes(s)
-        small = self.objective.largest_move(change) <= SMALL_MOVE
-        length = line_search(self.objective, self.penalty, params, J, s, change, slope, small)
+        move = self.objective.largest_move(change)
+        length = line_search(self.objective, self.penalty, params, J, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
         self.objective.move(change, length)
         decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
-        ends = decrement <= self.tol
+        ends, small = decrement <= self.tol, move <= SMALL_MOVE
         self.converged = ends & small
         self.unbounded = ends & ~small & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self.standstill.after(J, decrement)
@@ -225,7 +225,7 @@ class TruncatedNewton:
             move, drift = self.objective.moves(change)
             left = self.preconditioner.safety * self.residual + np.minimum(drift, move**2 * decrement)
         small = move <= SMALL_MOVE
-        length = line_search(self.objective, self.penalty, params, J, s, change, slope, small)
+        length = line_search(self.objective, self.penalty, params, J, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)

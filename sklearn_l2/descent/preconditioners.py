@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrs
 
 from .kronecker import Kronecker
 from .linear import LinearObjective
@@ -169,24 +170,28 @@ class ExactHessian(Exact):
     """Each problem's Hessian over all rows, where that costs less than the calls around it."""
 
     def __init__(self, objective: LinearObjective) -> None:
-        self.sample = objective.sample_columns(slice(None))
-        self.inverse_factor: Floats = np.empty(0)  # (P, K D, K D)
+        sample = objective.sample_columns(slice(None))
+        self.sample = np.asfortranarray(sample) if objective.is_binary else sample  # long columns go faster
+        self.factors: list[tuple[Floats, Floats]] = []  # of each problem
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
-        self.inverse_factor = np.empty((*ridge.shape, ridge.shape[1]))
-        for p in range(len(ridge)):
-            curvature = objective.curvature[:, p]
-            if objective.is_binary:
-                H = _hessian(objective.rows, self.sample, curvature[:, 0])
-            else:
-                H = _softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
-            self.inverse_factor[p] = _inverse_cholesky(H, ridge[p])[0]
+        self.factors = [_cholesky(self._of_data(objective, p), ridge[p]) for p in range(len(ridge))]
+
+    def _of_data(self, objective: LinearObjective, p: int) -> Floats:
+        """The data part of problem p, (K D, K D)."""
+        curvature = objective.curvature[:, p]
+        if not objective.is_binary:
+            return _softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
+        scaled = np.sqrt(curvature) * self.sample
+        return multiply(scaled.T, scaled)
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        factor = self.inverse_factor[problems]
-        flat = np.matmul(factor, r.reshape(len(r), -1, 1))
-        return np.matmul(factor.transpose(0, 2, 1), flat).reshape(r.shape)
+        solution = np.empty_like(r)
+        for own, right, p in zip(solution, r, problems, strict=True):
+            L, scale = self.factors[p]
+            own[...] = (scale * dpotrs(L, scale * right.reshape(-1), lower=1)[0]).reshape(own.shape)
+        return solution
 
 
 class SampledHessian:
@@ -378,20 +383,31 @@ def _softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, 
     return _softmax_hessian(rows, sample[curved], p, share)
 
 
+def _cholesky(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
+    """L (D, D) and scale (D,) of M = H + diag(ridge): L L^T = diag(scale) M diag(scale), with a diagonal of ones.
+
+    Flat directions get a little more ridge.
+    """
+    diagonal = H.diagonal() + ridge
+    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
+    H = H * scale[:, None]
+    H *= scale
+    jitter = _JITTER * float(np.finfo(H.dtype).eps)
+    (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
+    while True:
+        H.reshape(-1)[:: len(H) + 1] = 1 + jitter
+        L, failed = factorize(H, lower=1, clean=1)
+        if not failed:
+            return L, scale
+        jitter *= 100
+
+
 def _inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
-    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,); flat directions get a little more ridge.
+    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,).
 
     Also the trace of M^-1 after M is scaled to a diagonal of ones.
     """
-    diagonal = np.diagonal(H) + ridge
-    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
-    H = H * scale[:, None] * scale
-    jitter = _JITTER * float(np.finfo(H.dtype).eps)
-    cholesky, invert = scipy.linalg.get_lapack_funcs(("potrf", "trtri"), dtype=H.dtype)
-    while True:
-        H.flat[:: len(H) + 1] = 1 + jitter
-        L, failed = cholesky(H, lower=1, clean=1)
-        if not failed:
-            inverse, _ = invert(L, lower=1)
-            return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))
-        jitter *= 100
+    L, scale = _cholesky(H, ridge)
+    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), dtype=L.dtype)
+    inverse, _ = invert(L, lower=1)
+    return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))

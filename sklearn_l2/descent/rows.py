@@ -24,6 +24,7 @@ _BLOCK_SCORES = 2**17  # arrays of so many scores stay in the cache through a do
 _MAX_GROUPS = 16
 # Costs are counted in elements of X that are read and used once; below this a thread takes longer to wake up.
 _COST_WORTH_A_THREAD = 2**20
+_COST_OF_THE_CALLS = 2**18  # around a pass over X
 _COST_OF_A_SCORE = 16
 _PRODUCTS_PER_ELEMENT = 20  # multiply-adds of a matrix product in the time an element of X is read
 _MAX_RANGES = 4
@@ -115,6 +116,11 @@ class RowBlocks:
         whole = RowBlocks(self.X, **self._settings | {"divided": False}, dtype=self.dtype)
         whole._statistics = self._statistics
         return whole
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a pass over X takes no longer than the calls around it."""
+        return self._pass_cost <= _COST_OF_THE_CALLS
 
     @property
     def fits_in_single_precision(self) -> bool:

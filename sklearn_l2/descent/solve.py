@@ -175,6 +175,8 @@ def _coarse_optimum(
                 return None, None
             built = preconditioner.select(nearest) if isinstance(preconditioner, SampledHessian) else None
             return (at_all(optimum[0]), at_all(optimum[1])), built
+    if rows.is_small:
+        return None, None
     # What a rare class is like, its own rows tell.
     rarity = (problems.class_shares.min() * problems.class_shares.shape[1]).clip(1e-6)
     n_sample = int(n_sampled_rows(rows.n_rows, n_parameters) / rarity)
