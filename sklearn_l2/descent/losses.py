@@ -25,7 +25,7 @@ class LogLoss:
         e = np.abs(v)
         np.negative(e, out=e)
         np.exp(e, out=e)
-        loss = _log1p(e, 1 + e)
+        loss = _log_of_sum(1 + e, 1.0, e)
         loss += np.maximum(v, 0)
         return loss[..., 0] if loss.shape[-1] == 1 else loss.sum(axis=-1)
 
@@ -37,7 +37,7 @@ class LogLoss:
         np.negative(e, out=e)
         np.exp(e, out=e)
         u = 1 + e
-        loss = _log1p(e, u) if u.dtype == np.float64 else np.log(u)
+        loss = _log_of_sum(u, 1.0, e) if e.dtype == np.float64 else np.log(u)
         loss += np.maximum(v, 0)
         slope = np.maximum(e, v >= 0)  # exp(min(v, 0))
         slope /= u
@@ -55,16 +55,6 @@ class LogLoss:
         expit(slope, out=slope)
         slope *= sign
         return slope
-
-
-def _log1p(e: Floats, u: Floats) -> Floats:
-    """log(1 + e) with u = 1 + e: putting right how that was rounded is faster than numpy's log1p."""
-    lost = u - 1
-    lost -= e
-    lost /= u
-    log = np.log(u)
-    log -= lost
-    return log
 
 
 class SoftmaxCrossEntropy:
@@ -132,9 +122,17 @@ def _softmax(scores: Floats, code: Integers, apart: bool = False) -> tuple[Float
     # BLAS rounds a row's sum by the place of the row among those it is given.
     rows = e if apart else e.reshape(-1, e.shape[-1])
     others = (rows @ np.ones(e.shape[-1], dtype=e.dtype)).reshape(top.shape)
-    loss = np.log1p(others + np.expm1(behind))
+    loss = _log_of_sum(others + own, own, others)
     loss -= behind
     return loss, e, at, others, own
+
+
+def _log_of_sum(total: Floats, a: Floats | float, b: Floats) -> Floats:
+    """log(a + b) for the rounded total a + b >= 1: putting that right is faster than numpy's log1p, and as precise."""
+    lost = total - a
+    lost -= b
+    lost /= total
+    return np.log(total) - lost
 
 
 def spread(scores: Floats) -> Floats:
