@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from common import noisy
 from numpy.testing import assert_allclose
 
 from sklearn_l2 import L2LogisticRegression
@@ -121,6 +122,16 @@ def test_a_probe_needs_few_products(monkeypatch):
         model = L2LogisticRegression(lambd=lambd).fit(X, y)
         assert model.dual_gap_ <= 1e-10
         assert len(n_products) <= 70
+
+
+@pytest.mark.parametrize("lambd", [1e-3, 0.1])
+def test_a_weak_penalty_does_not_let_rounding_move_all_classes_together(lambd):
+    """The weights that all classes share are held by the penalty alone, which grants single precision little."""
+    X, y = noisy(5000, 60, 3)
+    model = L2LogisticRegression(lambd, warm_start=True).fit(X, y)
+    J = model.loss_curve_[-1]
+    assert np.abs(model.coef_.sum(axis=0)).max() <= 1e-9
+    assert J - model.set_params(tol=1e-16).fit(X, y).loss_curve_[-1] <= 1e-13
 
 
 def test_a_column_of_huge_numbers_does_not_drown_the_others():

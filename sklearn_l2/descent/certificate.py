@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .linear import LinearObjective
-from .losses import SoftmaxCrossEntropy
+from .losses import LogLoss, SoftmaxCrossEntropy
 from .penalties import L2
 from .rows import multiply
 
@@ -61,20 +61,13 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
     assert objective.scores is not None
     shift = np.zeros(objective.scores.shape[1:])
     for _ in range(max_steps):
+        g, H = _bias_derivatives(objective, shift)
+        if not np.isfinite(H).all():
+            break
         if objective.is_binary:
-            g, h = objective.bias_derivatives(shift)
-            step = -g / np.maximum(h, np.finfo(float).tiny)
+            step = -g / np.maximum(H[:, 0], np.finfo(float).tiny)
         else:
-            share = objective.share_of(slice(None))
-            p = SoftmaxCrossEntropy.probabilities(objective.scores + shift)
-            g = np.einsum("npk,np->pk", SoftmaxCrossEntropy.slope_from_probabilities(p, objective.target), share)
-            weighted = p * share[..., None]
-            H = -np.stack([multiply(p[:, k].T, weighted[:, k]) for k in range(len(shift))])
-            mean = weighted.sum(axis=0)
-            H[:, range(g.shape[1]), range(g.shape[1])] += mean
-            H += 1 / g.shape[1]
-            if not np.isfinite(H).all():
-                break
+            H += 1 / g.shape[1]  # one vector added to all classes changes nothing
             step = -(np.linalg.pinv(H, hermitian=True) @ g[..., None])[..., 0]
             step -= step.mean(axis=1, keepdims=True)
         step = np.clip(step, -1, 1)
@@ -82,3 +75,27 @@ def best_bias_shift(objective: LinearObjective, max_steps: int = 50) -> Floats:
         if np.abs(step).max(initial=0.0) <= _SMALL_STEP:
             break
     return shift
+
+
+def _bias_derivatives(objective: LinearObjective, shift: Floats) -> tuple[Floats, Floats]:
+    """First two derivatives of the data loss in the biases at scores + shift (P, K): (P, K) and (P, K, K)."""
+    assert objective.scores is not None
+    scores, each = objective.scores, np.arange(shift.shape[1])
+
+    def add(rows: slice, g: Floats, H: Floats) -> None:
+        for part in objective.pieces(rows):
+            z, target, share = scores[part] + shift, objective.target[part], objective.share_of(part)
+            if objective.is_binary:
+                _, slope, curvature = LogLoss.derivatives(z, target)
+                assert curvature is not None
+                H[:, 0] += np.einsum("np,npk->pk", share, curvature)
+            else:
+                _, slope, p = SoftmaxCrossEntropy.derivatives(z, target)
+                weighted = p * share[..., None]
+                for k in range(len(H)):
+                    H[k] -= multiply(p[:, k].T, weighted[:, k])
+                H[:, each, each] += weighted.sum(axis=0)
+            g += np.einsum("np,npk->pk", share, slope)
+
+    g, H = objective.rows.sum_rows(add, shift.shape, (*shift.shape, shift.shape[1]))
+    return g, H

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns
-from .kronecker import Kronecker
 from .linear import LinearObjective
 from .loop import Descent, descend
 from .newton import ExactNewton, Newton, TruncatedNewton
@@ -25,8 +24,8 @@ Mask = NDArray[np.bool_]
 EARLY_END = 1e-7  # J - J* down to which quasi-Newton steps and gradients in single precision lead
 _MAX_QUASI_NEWTON = 30
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
-_MANY_SCORES = 8
-MANY_ELEMENTS = 2**21
+_MANY_SCORES = 3
+_MANY_ELEMENTS = 2**21
 
 
 class NewtonEnd:
@@ -51,7 +50,7 @@ def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
         many_scores = problems.n_score_rows > 1 or not rows.divided
         return rows.fits_in_single_precision and many_scores
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
-    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= MANY_ELEMENTS)
+    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
 
 
 def objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:
@@ -113,34 +112,6 @@ def descend_newton(
         newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough)
     descend(descent, objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
-
-
-def descend_in_two_precisions(
-    problems: LinearProblems,
-    rows: RowBlocks,
-    columns: Columns,
-    theta: Floats,
-    preconditioner: Kronecker,
-    *,
-    tol: float,
-    max_iter: int,
-) -> tuple[Descent, Newton]:
-    """Newton steps in single precision as far as they lead safely, then with exact gradients."""
-    early = Descent.start(theta)
-    objective, penalty = objective_in_single_precision(problems, rows, columns), problems.penalty(columns)
-    newton = TruncatedNewton(objective, penalty, preconditioner, tol=max(EARLY_END, tol))
-    descend(early, objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter - 1)
-    late, last = descend_newton(
-        problems,
-        rows,
-        columns,
-        early.params,
-        preconditioner.of_all(),
-        tol=tol,
-        max_iter=max_iter - int(early.n_iter.max()),
-        in_single_precision=True,
-    )
-    return joined(early, late), last
 
 
 def joined(first: Descent, second: Descent) -> Descent:

@@ -26,6 +26,7 @@ Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 _ROWS_PER_COLUMN = 32
+LARGEST_INVERSE_TRACE = 1e8
 _FLAT = 1e-10  # of the largest eigenvalue: what rounding leaves of none
 
 
@@ -56,11 +57,21 @@ class Kronecker:
     def is_built(self) -> bool:
         return len(self.models) > 0
 
-    def of_all(self) -> Kronecker:
-        """The same with the problems that have left the batch."""
-        everyone = copy(self)
-        everyone.problems = np.arange(len(self.models))
-        return everyone
+    def unbuilt(self) -> Kronecker:
+        """The same before it was built."""
+        some = copy(self)
+        some.models = {}
+        return some
+
+    def select(self, which: Mask) -> Kronecker:
+        """The same for some of the problems."""
+        some = copy(self)
+        some.keep(which)
+        return some
+
+    def is_well_conditioned(self) -> Mask:
+        """Per problem, whether the least eigenvalue of M, with a diagonal of ones, is far above single precision."""
+        return np.array([self.models[p].inverse_trace <= LARGEST_INVERSE_TRACE for p in self.problems.tolist()])
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         share = objective.share_of(self.indices)
@@ -100,6 +111,7 @@ class _Model:
     inverse_A: Floats
     places: Floats  # v, (K, d)
     excess: Floats  # A_kk (mu_k - v_k), (K, d)
+    inverse_trace: float  # of M without biases, scaled to a diagonal of ones
 
     def solve(self, r: Floats) -> Floats:
         """M^-1 r for r (K, D)."""
@@ -167,4 +179,7 @@ def _model(sample: Floats, p: Floats, share: Floats, weight: Floats, strength: f
     floor = 0.0 if strength > 0 else _FLAT * eigenvalues.max()
     inverse = 1 / np.maximum(eigenvalues + strength, max(floor, np.finfo(float).tiny))
     common = 1 / (strength * w) if strength > 0 else np.zeros(d)
-    return _Model(U, V * root[:, None], inverse, common, free_bias, A, inverse_A, places, excess)
+    V *= root[:, None]
+    diagonal = np.multiply.outer(A.diagonal(), curved) + strength * w
+    trace = np.sum(multiply(multiply(U**2, inverse), V.T**2) * diagonal)
+    return _Model(U, V, inverse, common, free_bias, A, inverse_A, places, excess, float(trace))

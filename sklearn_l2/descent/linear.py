@@ -120,7 +120,11 @@ class LinearObjective:
                 centred -= np.multiply.outer(sums, shift[part])
         if self.columns.intercept:
             flat[:, n_columns] = sums
-        return flat.reshape(shape)
+        derivative = flat.reshape(shape)
+        if not self.is_binary:
+            # Adding one vector to all classes changes no loss, and only the penalty, if any, stops what rounding does.
+            derivative -= derivative.mean(axis=1, keepdims=True)
+        return derivative
 
     def compute_scores(self, theta: Floats) -> Floats:
         """X~ theta, shape (n, P, K)."""
@@ -145,7 +149,7 @@ class LinearObjective:
         scores = self.scores
 
         def add(rows: slice, total: Floats) -> None:
-            for part in self._pieces(rows):
+            for part in self.pieces(rows):
                 total += self._weighted_loss(scores[part], self.share_of(part), part)
 
         (total,) = self.rows.sum_rows(add, (self.n_problems,))
@@ -156,7 +160,7 @@ class LinearObjective:
         some: Any = slice(None) if len(problems) == self.n_problems else problems
 
         def add(rows: slice, total: Floats) -> None:
-            for part in self._pieces(rows):
+            for part in self.pieces(rows):
                 z = scores[part][:, some] + length[some, None] * step[part][:, some]
                 total += self._weighted_loss(z, self.share_of(part, some), part)
 
@@ -170,7 +174,7 @@ class LinearObjective:
 
         def add(rows: slice) -> None:
             assert self.scores is not None
-            for part in self._pieces(rows):
+            for part in self.pieces(rows):
                 self.scores[part] += length[:, None] * step[part]
 
         self.rows.sum_rows(add)
@@ -228,26 +232,11 @@ class LinearObjective:
         of_folds = multiply(self.share[rows].T, loss)  # (F, P): faster than each problem's share by itself
         return of_folds[self.fold, np.arange(self.n_problems)], slope
 
-    def bias_derivatives(self, shift: Floats) -> tuple[Floats, Floats]:
-        """Two classes: first two derivatives of the loss in the biases at scores + shift (P, 1); (P, 1) each."""
-        assert self.scores is not None
-        scores = self.scores
-
-        def add(rows: slice, g: Floats, h: Floats) -> None:
-            for part in self._pieces(rows):
-                _, slope, curvature = LogLoss.derivatives(scores[part] + shift, self.target[part])
-                assert curvature is not None
-                g += np.einsum("np,npk->pk", self.share_of(part), slope)
-                h += np.einsum("np,npk->pk", self.share_of(part), curvature)
-
-        g, h = self.rows.sum_rows(add, shift.shape, shift.shape)
-        return g, h
-
     def _weighted_loss(self, z: Floats, share: Floats, rows: slice) -> Floats:
         """Sum over some rows of (s/m) loss at scores z (rows, A, K), with share (rows, A): (A,)."""
         return np.einsum("np,np->p", share, self._loss.value(z, self.target[rows]))
 
-    def _pieces(self, rows: slice) -> Iterable[slice]:
+    def pieces(self, rows: slice) -> Iterable[slice]:
         """Slices of `rows` with about _PIECE scores each."""
         return _pieces(rows.stop, self.n_problems * self.n_score_rows, rows.start)
 
@@ -260,7 +249,7 @@ class LinearObjective:
         largest: list[Floats] = []
 
         def add(rows: slice) -> None:
-            for part in self._pieces(rows):
+            for part in self.pieces(rows):
                 largest.append(self._row_moves(change[part]).max(axis=0))
 
         self.rows.sum_rows(add)
@@ -275,7 +264,7 @@ class LinearObjective:
         largest: list[Floats] = []
 
         def add(rows: slice, bound: Floats) -> None:
-            for part in self._pieces(rows):
+            for part in self.pieces(rows):
                 d = self._row_moves(change[part])
                 largest.append(d.max(axis=0))
                 np.multiply(d, d, out=d)

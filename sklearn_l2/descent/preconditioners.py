@@ -17,7 +17,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
-from .kronecker import Kronecker
+from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
 from .rows import RowBlocks, even_sample, multiply, pieces
@@ -38,7 +38,6 @@ _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _ROWS_AT_A_TIME = 1000
 _JITTER = 50.0  # in units of rounding
-_LARGEST_INVERSE_TRACE = 1e8
 _BUILDS_TOGETHER = 2
 _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
 _SMALLEST_IN_SINGLE = 1e-15  # its square is far from what single precision cannot hold
@@ -282,7 +281,7 @@ class SampledHessian:
 
     def is_well_conditioned(self) -> Mask:
         """Per problem, whether the least eigenvalue of M, with a diagonal of ones, is far above single precision."""
-        return np.array([self.inverse_trace[factor] <= _LARGEST_INVERSE_TRACE for factor in self.of_factor])
+        return np.array([self.inverse_trace[factor] <= LARGEST_INVERSE_TRACE for factor in self.of_factor])
 
     def keep(self, mask: Mask | Indices) -> None:
         for name in ("of_data", "of_factor", "total_curvature"):

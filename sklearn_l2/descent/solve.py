@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,6 @@ from .columns import Columns
 from .continuation import continue_along_lambda, worthwhile_chains
 from .descents import (
     EARLY_END,
-    MANY_ELEMENTS,
-    descend_in_two_precisions,
     descend_newton,
     descend_quasi_newton,
     joined,
@@ -37,6 +36,7 @@ _ROW_SPACE_MAX_ROWS = 1000
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
+_ROUGH = 1e-2  # J - J* at which a Kronecker product is near what it is at the optimum
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
 _ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
@@ -94,48 +94,44 @@ def _minimize(
     if chain is not None:
         return continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
-    if isinstance(preconditioner, Kronecker) and max_iter > 1 and rows.n_elements >= MANY_ELEMENTS:
-        if pays_in_single_precision(problems, rows):
-            return descend_in_two_precisions(problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
-    if not isinstance(preconditioner, SampledHessian) or max_iter == 1:
+    if not isinstance(preconditioner, SampledHessian | Kronecker) or max_iter == 1:
         suits &= rows.is_sparse and preconditioner.rough
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
         )
 
     def descend_early(which: Mask, start: Floats) -> Descent:
-        metric = preconditioner.select(which)
-        return descend_quasi_newton(
-            problems.select(which), rows, columns, start, metric, tol=max(EARLY_END, tol), max_iter=max_iter - 1
+        some, metric = (
+            (problems, preconditioner) if which.all() else (problems.select(which), preconditioner.select(which))
         )
+        return descend_quasi_newton(some, rows, columns, start, metric, tol=max(EARLY_END, tol), max_iter=max_iter - 1)
 
     # A preconditioner that is built already comes with a start that is near.
     if preconditioner.is_built:
         early = descend_at_nodes(problems, theta, descend_early)
     else:
-        early = descend_quasi_newton(
-            problems, rows, columns, theta, preconditioner, tol=max(EARLY_END, tol), max_iter=max_iter - 1
-        )
+        early = descend_early(np.ones(len(theta), dtype=bool), theta)
     near = early.finished == NEAR
-    suits &= problems.n_score_rows == 1
+    is_product = isinstance(preconditioner, Kronecker)
+    suits &= problems.n_score_rows == 1 or is_product
     # What single precision rounds off is too much for a Hessian that is as good as singular.
-    twin = near & preconditioner.is_well_conditioned() & suits
+    twin = (near | is_product) & preconditioner.is_well_conditioned() & suits
     late = Descent.start(early.params)
-    for mask, in_single_precision in ((twin, True), (near & ~twin, False), (~near, False)):
+    for is_near, in_single_precision in product((True, False), repeat=2):
+        mask = (near == is_near) & (twin == in_single_precision)
         if mask.any():
-            # A preconditioner of its own helps a problem that a shared or an old one did not.
-            metric = preconditioner.select(mask) if near[mask].all() else None
             part, last = descend_newton(
                 problems.select(mask),
                 rows,
                 columns,
                 early.params[mask],
-                metric,
+                # One of its own helps a problem that a shared or an old one did not.
+                preconditioner.select(mask) if is_near else None,
                 tol=tol,
                 max_iter=max_iter - int(early.n_iter.max()),
-                hard=metric is None,
+                hard=not is_near and not is_product,
                 in_single_precision=in_single_precision,
             )
             late.take(part, mask)
@@ -154,6 +150,11 @@ def _set_out(
         shared = start is not None or theta.size > _MANY_PARAMETERS
         objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
         preconditioner = choose_preconditioner(objective, penalty, shared=shared)
+        if isinstance(preconditioner, Kronecker) and start is None:
+            rough = descend_quasi_newton(
+                problems, rows, columns, theta, preconditioner, tol=_ROUGH, max_iter=_SAMPLE_MAX_ITER
+            )
+            theta, preconditioner = rough.params, preconditioner.unbuilt()
     return theta, preconditioner
 
 
