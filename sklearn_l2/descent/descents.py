@@ -25,7 +25,7 @@ EARLY_END = 1e-7  # J - J* down to which quasi-Newton steps and gradients in sin
 _MAX_QUASI_NEWTON = 30
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 3
-_MANY_ELEMENTS = 2**21
+MANY_ELEMENTS = 2**21
 
 
 class NewtonEnd:
@@ -50,7 +50,7 @@ def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
         many_scores = problems.n_score_rows > 1 or not rows.divided
         return rows.fits_in_single_precision and many_scores
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
-    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
+    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= MANY_ELEMENTS)
 
 
 def objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:

@@ -27,6 +27,7 @@ Mask = NDArray[np.bool_]
 
 _ROWS_PER_COLUMN = 32
 LARGEST_INVERSE_TRACE = 1e8
+_LARGEST = 10  # eigendecomposition, in scores to compute
 _FLAT = 1e-10  # of the largest eigenvalue: what rounding leaves of none
 
 
@@ -43,8 +44,8 @@ class Kronecker:
 
     @staticmethod
     def suits(rows: RowBlocks, n_parameters: int, n_classes: int) -> bool:
-        """Whether eigenvectors of as many numbers as a class has parameters take less time than a few passes over X."""
-        return not rows.is_sparse and n_parameters**2 <= rows.n_rows * n_classes
+        """Whether eigenvectors as long as a class has parameters take less time than the passes they save."""
+        return not rows.is_sparse and n_parameters**2 <= _LARGEST * rows.n_rows * n_classes
 
     def __init__(self, objective: LinearObjective) -> None:
         n_rows, n_sample = objective.rows.n_rows, _ROWS_PER_COLUMN * objective.n_parameters

@@ -12,6 +12,7 @@ from .columns import Columns
 from .continuation import continue_along_lambda, worthwhile_chains
 from .descents import (
     EARLY_END,
+    MANY_ELEMENTS,
     descend_newton,
     descend_quasi_newton,
     joined,
@@ -77,6 +78,8 @@ def solve_newton(
     if last.preconditioner.rough and (fit.dual_gap[fit.converged] > CERTIFIED).any():
         again, last = descend_newton(problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True)
         fit = finish(problems, rows, columns, joined(descent, again), last.objective)
+    # What single precision rounds off J does not show in the curve as a step up to the end.
+    fit.losses = [[max(J, losses[-1]) for J in losses] for losses in fit.losses]
     return no_worse_than_zero(problems, rows, columns, fit)
 
 
@@ -96,7 +99,10 @@ def _minimize(
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
-    if not isinstance(preconditioner, SampledHessian | Kronecker) or max_iter == 1:
+    is_product = isinstance(preconditioner, Kronecker)
+    # What a start that is given leaves to do, on X that is quickly read, is not worth a descent before the last one.
+    brief = is_product and start is not None and rows.n_elements < MANY_ELEMENTS
+    if not isinstance(preconditioner, SampledHessian | Kronecker) or brief or max_iter == 1:
         suits &= rows.is_sparse and preconditioner.rough
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
@@ -114,7 +120,6 @@ def _minimize(
     else:
         early = descend_early(np.ones(len(theta), dtype=bool), theta)
     near = early.finished == NEAR
-    is_product = isinstance(preconditioner, Kronecker)
     suits &= problems.n_score_rows == 1 or is_product
     # What single precision rounds off is too much for a Hessian that is as good as singular.
     twin = (near | is_product) & preconditioner.is_well_conditioned() & suits
