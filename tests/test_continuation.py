@@ -33,7 +33,7 @@ def test_problems_are_solved_from_large_to_small_each_started_from_its_own_chain
         starts.update(zip(level.tolist(), start[:, 0, 0].tolist(), strict=True))
         return (10.0 * (chain[level] + 1) - np.log(strength[level]))[:, None, None]
 
-    descend_along(chain, strength, theta, solve)
+    descend_along(chain, np.log(strength), theta, solve)
     assert list(starts) == [1, 2, 3, 4, 0]
     assert_allclose([starts[p] for p in range(5)], [10, 0, 0, 17, 8])
     assert_allclose(theta[:, 0, 0], [10, 17, 8, 19, 9])

@@ -170,9 +170,7 @@ class _Batch:
     ) -> Fits | Unfitted:
         mine = slice(first, first + len(lambdas))
         own = LinearFit(**{name: value[mine] for name, value in vars(fit).items()})
-        chosen = np.zeros(len(problems.lambd), dtype=bool)
-        chosen[mine] = True
-        certify = partial(self._certified, problems.select(chosen), own)
+        certify = partial(self._certified, problems.select(np.arange(first, mine.stop)), own)
         models = _Models(self, part, lambdas, _for_last_step(own, part), certify)
         if not models.fit_into(self.X.dtype):
             return Unfitted(part.fold.number, lambdas)

@@ -28,13 +28,12 @@ MOST_POINTS = 3
 _MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
 
 
-def descend_along(chain: Indices, strength: Floats, theta: Floats, solve: Callable[[Indices, Floats], Floats]) -> None:
+def descend_along(chain: Indices, place: Floats, theta: Floats, solve: Callable[[Indices, Floats], Floats]) -> None:
     """Solve all problems: the first ones of each chain (P,), then the second ones, and so on.
 
-    `solve(problems, start)` gives the theta where it ends; theta (P, K, D) takes it in place. The strength lambda/m
-    (P,) is positive. A chain begins at its theta as given.
+    `solve(problems, start)` gives the theta where it ends; theta (P, K, D) takes it in place. The `place` (P,) is
+    log(lambda/m). A chain begins at its theta as given.
     """
-    place = np.log(strength)
     done: list[list[int]] = [[] for _ in range(chain.max() + 1)]
     for level in _levels(chain, place):
         for p in level:
@@ -111,7 +110,7 @@ def continue_along_lambda(
         descent.take(part, level)
         return part.params
 
-    descend_along(chain, problems.lambd / problems.m, descent.params, solve)
+    descend_along(chain, problems.places(), descent.params, solve)
     assert last is not None
     hard = descent.finished != CONVERGED
     left = max_iter - int(descent.n_iter.max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -69,12 +70,12 @@ class LinearProblems:
 
     def select(self, which: Mask | NDArray[np.intp]) -> LinearProblems:
         """Some of the problems, by a mask (P,) or by their indices."""
-        return replace(
-            self,
-            lambd=self.lambd[which],
-            column_weight=None if self.column_weight is None else self.column_weight[which],
-            fold=self.fold[which],
-        )
+        some = copy(self)
+        some.__dict__.pop("class_shares", None)
+        some.lambd, some.m, some.fold = self.lambd[which], self.m[which], self.fold[which]
+        if self.column_weight is not None:
+            some.column_weight = self.column_weight[which]
+        return some
 
     def chains(self) -> NDArray[np.intp]:
         """Which problems differ in lambda only, as a number for each, (P,)."""
