@@ -13,14 +13,14 @@ from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
+from .hessians import binary_hessian, cholesky_factor, inverse_cholesky, softmax_hessian, softmax_hessian_of_curved_rows
 from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
-from .rows import RowBlocks, even_sample, multiply, pieces
+from .rows import RowBlocks, even_sample, multiply
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
@@ -36,10 +36,7 @@ _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls aroun
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
-_ROWS_AT_A_TIME = 1000
-_JITTER = 50.0  # in units of rounding
 _BUILDS_TOGETHER = 2
-_FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
 _SMALLEST_IN_SINGLE = 1e-15  # its square is far from what single precision cannot hold
 _DRIFT = 3.0  # of the total curvature, up to which M is taken for what it was; less than the safety on a residual
 
@@ -95,7 +92,7 @@ def choose_preconditioner(
         return ExactHessian(objective)
     if size > _MANY_PARAMETERS:
         of_factor = of_data
-    return SampledHessian(objective, _hessian if objective.is_binary else _softmax_hessian, of_data, of_factor)
+    return SampledHessian(objective, binary_hessian if objective.is_binary else softmax_hessian, of_data, of_factor)
 
 
 def is_mid_sized(rows: RowBlocks, n_score_rows: int) -> bool:
@@ -175,13 +172,13 @@ class ExactHessian(Exact):
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
-        self.factors = [_cholesky(self._of_data(objective, p), ridge[p]) for p in range(len(ridge))]
+        self.factors = [cholesky_factor(self._of_data(objective, p), ridge[p]) for p in range(len(ridge))]
 
     def _of_data(self, objective: LinearObjective, p: int) -> Floats:
         """The data part of problem p, (K D, K D)."""
         curvature = objective.curvature[:, p]
         if not objective.is_binary:
-            return _softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
+            return softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
         scaled = np.sqrt(curvature) * self.sample
         return multiply(scaled.T, scaled)
 
@@ -267,7 +264,7 @@ class SampledHessian:
                 H = self.hessian(rows, self.sample, p, share[:, members] @ mean)
             for factor in np.unique(self.of_factor[members]):
                 alike = members[self.of_factor[members] == factor]
-                M = _inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
+                M = inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
                 self.inverse_factor[factor], self.inverse_trace[factor] = M
 
         rows.run(build_one, np.unique(self.of_data[which]).tolist(), len(self.sample) * size**2)
@@ -308,7 +305,7 @@ class CarriedHessian(SampledHessian):
 
     def __init__(self, objective: LinearObjective) -> None:
         together = np.zeros(objective.n_problems, dtype=np.intp)
-        super().__init__(objective, _softmax_hessian_of_curved_rows, together, together, dtype=np.float32)
+        super().__init__(objective, softmax_hessian_of_curved_rows, together, together, dtype=np.float32)
         self.cost = self.sample.shape[1] * objective.n_score_rows / _GEMM_SPEEDUP
         self.n_builds = np.zeros(objective.n_problems, dtype=np.intp)  # for each chain
         self.factor_of_chain = together
@@ -341,72 +338,3 @@ class CarriedHessian(SampledHessian):
     def outdated(self, objective: LinearObjective) -> Mask:
         """None: it is meant for other lambdas, where the curvature is another."""
         return np.zeros(objective.n_problems, dtype=bool)
-
-
-def _hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
-    """Two classes: sample^T diag(curvature) sample, (D, D)."""
-    root = np.sqrt(curvature)[:, None]
-
-    def add(part: slice, total: Floats) -> None:
-        for some in pieces(part, _ROWS_AT_A_TIME):
-            scaled = root[some] * sample[some]
-            total += multiply(scaled.T, scaled)
-
-    (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
-    return H
-
-
-def _softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
-    """Softmax with probabilities p (n, K): (K D, K D)."""
-    K, D = p.shape[1], sample.shape[1]
-    root = np.sqrt(share)[:, None]
-    joint = ((p * root)[:, :, None] * sample[:, None, :]).reshape(-1, K * D)
-    H = -multiply(joint.T, joint)
-    blocks = H.reshape(K, D, K, D)
-    others = multiply(p, 1 - np.eye(K, dtype=p.dtype))  # 1 - p_k without cancellation
-    roots = root * np.sqrt(p * others)
-    for k in range(K):
-        scaled = roots[:, k, None] * sample
-        blocks[k, :, k] = multiply(scaled.T, scaled)
-    # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
-    j = np.arange(D)
-    blocks[:, j, :, j] += np.einsum("kjkj->j", blocks)[:, None, None] / K**2
-    return H
-
-
-def _softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
-    """The same from the rows that matter, in the precision of `sample`."""
-    curvature = share * np.sort(p, axis=1)[:, :-1].sum(axis=1)  # but for a factor between 1 and 2
-    curved = curvature > _FLAT * curvature.mean()
-    p, share = (a[curved].astype(sample.dtype, copy=False) for a in (p, share))
-    return _softmax_hessian(rows, sample[curved], p, share)
-
-
-def _cholesky(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
-    """L (D, D) and scale (D,) of M = H + diag(ridge): L L^T = diag(scale) M diag(scale), with a diagonal of ones.
-
-    Flat directions get a little more ridge.
-    """
-    diagonal = H.diagonal() + ridge
-    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
-    H = H * scale[:, None]
-    H *= scale
-    jitter = _JITTER * float(np.finfo(H.dtype).eps)
-    (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
-    while True:
-        H.reshape(-1)[:: len(H) + 1] = 1 + jitter
-        L, failed = factorize(H, lower=1, clean=1)
-        if not failed:
-            return L, scale
-        jitter *= 100
-
-
-def _inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
-    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,).
-
-    Also the trace of M^-1 after M is scaled to a diagonal of ones.
-    """
-    L, scale = _cholesky(H, ridge)
-    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), dtype=L.dtype)
-    inverse, _ = invert(L, lower=1)
-    return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))

@@ -1,0 +1,84 @@
+"""The data part of a Hessian from rows of X, and its Cholesky factor."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from .rows import RowBlocks, multiply, pieces
+
+Floats = NDArray[np.floating]
+
+_ROWS_AT_A_TIME = 1000
+_JITTER = 50.0  # in units of rounding
+_FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
+
+
+def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
+    """Two classes: sample^T diag(curvature) sample, (D, D)."""
+    root = np.sqrt(curvature)[:, None]
+
+    def add(part: slice, total: Floats) -> None:
+        for some in pieces(part, _ROWS_AT_A_TIME):
+            scaled = root[some] * sample[some]
+            total += multiply(scaled.T, scaled)
+
+    (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
+    return H
+
+
+def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
+    """Softmax with probabilities p (n, K): (K D, K D)."""
+    K, D = p.shape[1], sample.shape[1]
+    root = np.sqrt(share)[:, None]
+    joint = ((p * root)[:, :, None] * sample[:, None, :]).reshape(-1, K * D)
+    H = -multiply(joint.T, joint)
+    blocks = H.reshape(K, D, K, D)
+    others = multiply(p, 1 - np.eye(K, dtype=p.dtype))  # 1 - p_k without cancellation
+    roots = root * np.sqrt(p * others)
+    for k in range(K):
+        scaled = roots[:, k, None] * sample
+        blocks[k, :, k] = multiply(scaled.T, scaled)
+    # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
+    j = np.arange(D)
+    blocks[:, j, :, j] += np.einsum("kjkj->j", blocks)[:, None, None] / K**2
+    return H
+
+
+def softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
+    """The same from the rows that matter, in the precision of `sample`."""
+    curvature = share * np.sort(p, axis=1)[:, :-1].sum(axis=1)  # but for a factor between 1 and 2
+    curved = curvature > _FLAT * curvature.mean()
+    p, share = (a[curved].astype(sample.dtype, copy=False) for a in (p, share))
+    return softmax_hessian(rows, sample[curved], p, share)
+
+
+def cholesky_factor(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
+    """L (D, D) and scale (D,) of M = H + diag(ridge): L L^T = diag(scale) M diag(scale), with a diagonal of ones.
+
+    Flat directions get a little more ridge.
+    """
+    diagonal = H.diagonal() + ridge
+    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
+    H = H * scale[:, None]
+    H *= scale
+    jitter = _JITTER * float(np.finfo(H.dtype).eps)
+    (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
+    while True:
+        H.reshape(-1)[:: len(H) + 1] = 1 + jitter
+        L, failed = factorize(H, lower=1, clean=1)
+        if not failed:
+            return L, scale
+        jitter *= 100
+
+
+def inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
+    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,).
+
+    Also the trace of M^-1 after M is scaled to a diagonal of ones.
+    """
+    L, scale = cholesky_factor(H, ridge)
+    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), dtype=L.dtype)
+    inverse, _ = invert(L, lower=1)
+    return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))
