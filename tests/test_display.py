@@ -64,7 +64,7 @@ def test_lambda_curve_of_numbers():
     heights = [segment[:, 1] for segment in bars[0].get_segments()]
     np.testing.assert_allclose(heights, [[0.8, 1.0], [0.2, 0.6], [0.2, 0.8]])
     assert (display.best_, display.one_standard_error_) == (0.1, 1.0)
-    assert {"lowest: λ = 0.1 (chosen)", "one standard error: λ = 1"} < set(legend(ax))
+    assert {"lowest: λ = 0.1 (chosen)", "within 1 standard error: λ = 1"} < set(legend(ax))
 
 
 def test_zero_has_a_place_of_its_own():

@@ -1,6 +1,7 @@
 """Pictures can be read: no text is cut off or on another one, no legend or name on the data."""
 
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import combinations
 
 import numpy as np
@@ -116,7 +117,7 @@ def drawn_texts():
 def extents(figure):
     """What the texts of a figure take up, without the lines that lead to them."""
     with drawn_texts() as drawn:
-        figure.savefig("/dev/null", format="png")
+        figure.savefig(BytesIO(), format="png")
     return {text: Text.get_window_extent(text) for text in dict.fromkeys(drawn)}
 
 

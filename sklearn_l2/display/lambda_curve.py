@@ -326,7 +326,7 @@ class LambdaCurveDisplay:
         self.one_standard_error_ = float(lambds[within])
         marks = [(best, "lowest" if sign == 1 else "highest", "-")]
         if within != best:
-            marks.append((within, "one standard error", "--"))
+            marks.append((within, "within 1 standard error", "--"))
         for i, label, style in marks:
             chosen = " (chosen)" if self.chosen == lambds[i] else ""
             _vertical(ax, lambds[i], style, f"{label}: λ = {number(lambds[i])}{chosen}")

@@ -111,7 +111,8 @@ class LossCurveDisplay:
                 f"got {estimator!r}."
             )
         check_is_fitted(model, "loss_curve_")
-        display = cls(model.loss_curve_, model.penalty_curve_, name=name or f"{title(model)}, λ = {model.lambd:g}")
+        default = f"{title(model)}, λ = {model.lambd:g}"
+        display = cls(model.loss_curve_, model.penalty_curve_, name=default if name is None else name)
         if isinstance(model, NetworkClassifier):
             display.first, display.dev_loss = 1, model.validation_loss_curve_
             display.unit = "iteration" if model.solver == "lbfgs" else "epoch"
