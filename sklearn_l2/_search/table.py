@@ -137,7 +137,7 @@ class LambdaTable:
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:
-    inner = "".join(f'<{tag} style="text-align: right">{escape(cell)}</{tag}>' for cell in cells)
+    inner = "".join(f'<{tag} style="text-align: right; padding: 0.2em 0.6em">{escape(cell)}</{tag}>' for cell in cells)
     return f"<tr>{inner}</tr>"
 
 
