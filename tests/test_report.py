@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from sklearn.datasets import dump_svmlight_file, load_breast_cancer, load_digits
 from sklearn.metrics import confusion_matrix
 
 from sklearn_l2._command import html_report, markup
-from sklearn_l2._command.tuning import split
+from sklearn_l2._command.tuning import FAMILIES, Family, split
+from sklearn_l2.mlp import L2MLPClassifier
 
 pytest.importorskip("matplotlib")
 pytest_plugins = ["command_fixtures"]
@@ -25,9 +27,9 @@ pytest_plugins = ["command_fixtures"]
 HOSTILE = [
     "<script>alert(1)</script>",
     "</svg><img src=x onerror=alert(1)>",
-    "</style></title></code>--!>]]>",
+    "$\\frac{1}$",
     '" onload="alert(1)',
-    "$x^2$ \\alpha $",
+    "</style></title></code>--!>]]>",
     "&lt;b&gt;",
     "größe 中文 עברית",
     "end\u202etxt",
@@ -153,6 +155,16 @@ def test_figures_are_those_of_the_json_object(data, report, options):
         assert len(page.all("figure")) == 5
     assert ("means over 3 folds" in text) == ("--cv" in options)
     assert page.table("Rows by class and part")[1][1:-1] == [str(count) for count in found["n_rows"].values()]
+
+
+def test_fits_that_failed_are_told(data, report, monkeypatch):
+    build = partial(L2MLPClassifier, hidden_layer_sizes=(5,), solver="sgd", max_iter=100, tol=1e-2, random_state=0)
+    monkeypatch.setitem(FAMILIES, "mlp", Family("mlp", "neural network", build))
+    page, found = report("d.npz", "--lambds", "1", "1e9")
+    failure = found["models"]["mlp"]["rows"][1]["failure"]
+    row = page.table("The neural network for every lambd")[2]
+    assert row[:3] == ["1e+09", "failed", "-"]
+    assert f"Neural network: lambd 1e+09: failed with {failure}" in page.texts("li")
 
 
 def test_classes_columns_and_missing_cells(frame, tmp_path, monkeypatch, report):
