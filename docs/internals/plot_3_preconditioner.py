@@ -122,6 +122,7 @@ for factor in (1, 10, 100):
 # sphinx_gallery_start_ignore
 figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained", sharey=True)
 for (factor, gaps), color, marker in zip(curves.items(), ("#009E73", "#E69F00", "#D55E00"), "os^", strict=True):
+    gaps = [np.maximum(gap, 1e-16) for gap in gaps]  # rounding may leave 0 or less
     label = "equal column scales" if factor == 1 else f"column scales from 1 to {factor}"
     axes[0].semilogy(gaps[0], color=color, marker=marker, markevery=50, label=label)
     axes[1].semilogy(gaps[1], color=color, marker=marker, markersize=12 - 3 * np.log10(factor), fillstyle="none")

@@ -125,6 +125,6 @@ search.fit(X, y).best_params_
 # - :doc:`Five questions </faq>` that come up first: what ``lambd`` is in terms of ``C``, your own dev set, weights that
 #   are not zero, warnings about convergence, a model in production.
 # - :doc:`User guide </auto_guide/index>`: why regularize, and what the strength does, with numbers.
-# - :doc:`Gallery </auto_examples/index>`: whole tasks, with sparse text, wide data, networks and rare classes.
+# - :doc:`Examples </auto_examples/index>`: whole tasks, with sparse text, wide data, networks and rare classes.
 # - :doc:`Coming from scikit-learn </migration>`: what every parameter is called here.
 # - :doc:`API reference </api/index>`: every parameter.
