@@ -370,6 +370,20 @@ def test_decision_surface():
         np.testing.assert_allclose(display.surfaces_[k].response.ravel(), response)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e4])
+def test_the_surface_reaches_beyond_all_rows_but_not_far(size):
+    X, y = make_moons(100, noise=0.3, random_state=0)
+    X = size * X[np.argsort(-X[:, 0])]  # the dev rows lie to the left of all training rows
+    y = np.argsort(np.argsort(X[:, 1])) % 2
+    display = DecisionSurfaceDisplay.from_estimator(
+        L2LogisticRegression(), X[:60], y[:60], lambds=[1], X_val=X[60:], y_val=y[60:], axes=axes()
+    )
+    (surface,) = display.surfaces_
+    for grid, values in ((surface.xx0, X[:, 0]), (surface.xx1, X[:, 1])):
+        for beyond in (values.min() - grid.min(), grid.max() - values.max()):
+            assert 0 < beyond < 0.2 * np.ptp(values)
+
+
 def test_a_dev_set_is_set_aside():
     X, y = make_moons(100, noise=0.3, random_state=0)
     panels = figure.Figure().subplots(1, 2)

@@ -14,6 +14,7 @@ from .._search.candidates import lambd_parameter
 from ._lambda_axis import number
 from ._picture import BLUE, GRAY, GREEN, ORANGE, PURPLE, SKY, TEXT_SIZE, VERMILLION, pyplot, shortened
 
+_MARGIN = 0.1  # around the rows, as a share of the narrower feature's range
 _COLOURS = BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY
 
 
@@ -192,6 +193,12 @@ class DecisionSurfaceDisplay:
         ]
         self.figure_.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=TEXT_SIZE)
 
+    def _rows(self) -> Any:
+        """Training and dev rows, of the type of X_train, (n, 2)."""
+        rows = np.vstack([np.asarray(self.X_train), np.asarray(self.X_val)])
+        names = getattr(self.X_train, "columns", None)
+        return rows if names is None else type(self.X_train)(rows, columns=names)
+
     def _draw(self, ax: Any, model: Any, lambd: float) -> None:
         classes = model.classes_
         names = self.feature_names
@@ -201,7 +208,9 @@ class DecisionSurfaceDisplay:
             options |= {"cmap": _two_colours(), "levels": np.linspace(0, 1, 11), "alpha": 0.7}
         else:
             options |= {"multiclass_colors": _class_colours(len(classes)), "plot_method": "pcolormesh", "alpha": 0.6}
-        self.surfaces_.append(DecisionBoundaryDisplay.from_estimator(model, self.X_train, ax=ax, **options))
+        rows = self._rows()
+        options["eps"] = _MARGIN * float(np.ptp(np.asarray(rows), axis=0).min()) or 1.0
+        self.surfaces_.append(DecisionBoundaryDisplay.from_estimator(model, rows, ax=ax, **options))
         errors = []
         for X, y, marker in ((self.X_train, self.y_train, "o"), (self.X_val, self.y_val, "^")):
             errors.append(float(1 - model.score(X, y)))
