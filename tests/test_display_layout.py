@@ -196,15 +196,18 @@ def test_surfaces_can_be_read(n_lambds, n_classes):
         pyplot.close("all")
 
 
-def test_the_checks_can_fail():
-    for spoil in (
-        lambda ax: ax.set_title("far too long a title " * 10),
-        lambda ax: ax.text(0.5, 1.0, "lies on the title", transform=ax.transAxes),
-        lambda ax: ax.plot([0.1, 10], [0.95 * ax.get_ylim()[1]] * 2),
-        lambda ax: ax.annotate("on the line", (1, 0.2)),
-    ):
-        ax = CASES["few"].plot(Figure().subplots()).ax_
+SPOILED = {
+    "a title too long": lambda ax: ax.set_title("far too long a title " * 10),
+    "text on a text": lambda ax: ax.text(0.5, 1.0, "lies on the title", transform=ax.transAxes),
+    "a line below the legend": lambda ax: ax.plot([0.1, 10], [0.95 * ax.get_ylim()[1]] * 2),
+    "text on a line": lambda ax: ax.annotate("on the line", (1, 0.2)),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_the_checks_can_fail(name):
+    ax = CASES["few"].plot(Figure().subplots()).ax_
+    check(ax.figure)
+    SPOILED[name](ax)
+    with pytest.raises(AssertionError, match=r"is cut off|lies on"):
         check(ax.figure)
-        spoil(ax)
-        with pytest.raises(AssertionError, match=r"is cut off|lies on"):
-            check(ax.figure)

@@ -111,7 +111,7 @@ def test_lbfgs_as_mlp_classifier_does(name):
 @pytest.mark.parametrize("name", ["binary", "classes"])
 def test_without_hidden_layers_lbfgs_finds_the_optimum_of_logistic_regression(name):
     X, y = DATA[name]()
-    ours = L2MLPClassifier((), lambd=2.0, solver="lbfgs", tol=1e-9, max_iter=5000).fit(X, y)
+    ours = L2MLPClassifier((), lambd=2.0, solver="lbfgs", tol=1e-11, max_iter=5000).fit(X, y)
     theirs = LogisticRegression(C=1 / 2.0, solver="newton-cholesky", tol=1e-9).fit(X, y)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-6)
 
