@@ -43,8 +43,8 @@ def linear_problems(y, weights, lambd, **options):
 # -- derivatives -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def at_random(layout, n_classes):
+@pytest.fixture(params=["objective", "standardized"])
+def at_random(layout, n_classes, request):
     """Three problems in scaled columns, at a random point: (X, y, problems, columns, objective, penalty, theta)."""
     rng = np.random.default_rng(5)
     X, y = noisy(50, 4, n_classes)
@@ -54,7 +54,8 @@ def at_random(layout, n_classes):
     problems = linear_problems(y, rng.uniform(0, 2, (50, 3)) * (rng.random((50, 3)) < 0.8), [0.5, 2.0, 0.0])
     columns = Columns(np.array([1.0, -2, 0, 0.3]), np.array([1.0, 0.25, 8, 0.5]), True)
     theta = rng.standard_normal((3, problems.n_score_rows, 5))
-    return X, y, problems, columns, problems.objective(blocks, columns), problems.penalty(columns), theta
+    objective = getattr(problems, request.param)(blocks, columns)
+    return X, y, problems, columns, objective, problems.penalty(columns), theta
 
 
 @each_layout

@@ -107,6 +107,7 @@ def descend_newton(
     metric = preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard)
     newton: Newton
     if isinstance(metric, Exact):
+        objective = problems.standardized(rows, columns)
         newton = ExactNewton(objective, penalty, metric, tol=tol)
     else:
         newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough)

@@ -120,9 +120,14 @@ class LinearObjective:
                 centred -= np.multiply.outer(sums, shift[part])
         if self.columns.intercept:
             flat[:, n_columns] = sums
-        derivative = flat.reshape(shape)
+        return self._in_contrast(flat.reshape(shape))
+
+    def _in_contrast(self, derivative: Floats) -> Floats:
+        """The derivative (P, K, D) without its mean over classes, in place.
+
+        Adding one vector to all classes changes no loss, and only the penalty, if any, stops what rounding does.
+        """
         if not self.is_binary:
-            # Adding one vector to all classes changes no loss, and only the penalty, if any, stops what rounding does.
             derivative -= derivative.mean(axis=1, keepdims=True)
         return derivative
 

@@ -14,6 +14,7 @@ from .line_search import SAFE_MOVE, SMALL_MOVE, dot, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
 from .preconditioners import Exact, Preconditioner
+from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -24,6 +25,8 @@ _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured
 _SPEED = 10.0  # of Newton's method: after a step from a decrement of e about 10 e^2 is left of it
 _PATIENCE, _RESOLVED = 25, 1e-13
 _LONG = 10.0  # steps of conjugate gradients: M is far larger than H somewhere
+_TINY = np.finfo(float).tiny
+_LITTLE = 0.1  # of tol
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
@@ -129,7 +132,7 @@ class ExactNewton:
     `converged`, `stalled` and `unbounded` are as of a TruncatedNewton.
     """
 
-    def __init__(self, objective: LinearObjective, penalty: L2, hessian: Exact, *, tol: float) -> None:
+    def __init__(self, objective: StandardizedObjective, penalty: L2, hessian: Exact, *, tol: float) -> None:
         self.objective, self.penalty, self.preconditioner, self.tol = objective, penalty, hessian, tol
         self.standstill = Standstill(objective.n_problems)
         self.converged, self.stalled, self.unbounded = np.zeros((3, objective.n_problems), dtype=bool)
@@ -150,10 +153,11 @@ class ExactNewton:
         length = line_search(self.objective, self.penalty, params, J, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
         self.objective.move(change, length)
-        decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
-        ends, small = decrement <= self.tol, move <= SMALL_MOVE
-        self.converged = ends & small
-        self.unbounded = ends & ~small & (self.penalty.lambd == 0)
+        decrement = np.maximum(-slope / 2, _TINY)
+        small = move <= SMALL_MOVE
+        # Scores that move by d change their curvature by d of it at most, which leaves d^2 of the decrement at most.
+        self.converged = small & (move**2 * decrement <= _LITTLE * self.tol)
+        self.unbounded = ~small & (decrement <= self.tol) & (self.penalty.lambd == 0)
         self.stalled = (length == 0) | self.standstill.after(J, decrement)
 
 
@@ -213,7 +217,7 @@ class TruncatedNewton:
         J = self.objective.value + self.penalty.value(params)
         s = self._newton_direction(params, gradient)
         slope = dot(gradient, s)
-        decrement = np.maximum(-slope / 2, np.finfo(float).tiny)
+        decrement = np.maximum(-slope / 2, _TINY)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
 

@@ -20,7 +20,8 @@ from .hessians import binary_hessian, cholesky_factor, inverse_cholesky, softmax
 from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
-from .rows import RowBlocks, even_sample, multiply
+from .rows import RowBlocks, even_sample
+from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
@@ -89,7 +90,7 @@ def choose_preconditioner(
         of_data, of_factor = np.round(strength), np.round(strength, 2)
     all_differ = not shared or len(np.unique(of_data)) == n_problems
     if all_differ and objective.rows.n_rows * size**2 <= _FEW_OPERATIONS:
-        return ExactHessian(objective)
+        return ExactHessian()
     if size > _MANY_PARAMETERS:
         of_factor = of_data
     return SampledHessian(objective, binary_hessian if objective.is_binary else softmax_hessian, of_data, of_factor)
@@ -154,7 +155,7 @@ class Exact(ABC):
     rough = False
 
     @abstractmethod
-    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+    def build(self, objective: StandardizedObjective, penalty: L2, theta: Floats) -> None:
         """Take the Hessian at theta (P, K, D), the point of the objective's last gradient."""
 
     @abstractmethod
@@ -165,22 +166,12 @@ class Exact(ABC):
 class ExactHessian(Exact):
     """Each problem's Hessian over all rows, where that costs less than the calls around it."""
 
-    def __init__(self, objective: LinearObjective) -> None:
-        sample = objective.sample_columns(slice(None))
-        self.sample = np.asfortranarray(sample) if objective.is_binary else sample  # long columns go faster
+    def __init__(self) -> None:
         self.factors: list[tuple[Floats, Floats]] = []  # of each problem
 
-    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+    def build(self, objective: StandardizedObjective, penalty: L2, theta: Floats) -> None:
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
-        self.factors = [cholesky_factor(self._of_data(objective, p), ridge[p]) for p in range(len(ridge))]
-
-    def _of_data(self, objective: LinearObjective, p: int) -> Floats:
-        """The data part of problem p, (K D, K D)."""
-        curvature = objective.curvature[:, p]
-        if not objective.is_binary:
-            return softmax_hessian(objective.rows, self.sample, curvature, objective.share_of(slice(None), p))
-        scaled = np.sqrt(curvature) * self.sample
-        return multiply(scaled.T, scaled)
+        self.factors = [cholesky_factor(objective.hessian(p), ridge[p]) for p in range(len(ridge))]
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         solution = np.empty_like(r)

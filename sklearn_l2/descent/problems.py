@@ -14,6 +14,7 @@ from .columns import Columns
 from .linear import LinearObjective
 from .penalties import L2
 from .rows import RowBlocks
+from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -105,6 +106,9 @@ class LinearProblems:
 
     def objective(self, rows: RowBlocks, columns: Columns, twin: LinearObjective | None = None) -> LinearObjective:
         return LinearObjective(rows, columns, self.target, self.share, self.fold, self.n_score_rows, twin)
+
+    def standardized(self, rows: RowBlocks, columns: Columns) -> StandardizedObjective:
+        return StandardizedObjective(rows, columns, self.target, self.share, self.fold, self.n_score_rows)
 
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""

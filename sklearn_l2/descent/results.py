@@ -71,10 +71,9 @@ def finish(
     else:
         ends = [losses[-1] for losses in descent.losses]  # before the last step, which hardly changes it
         gap = np.full(len(theta), np.inf)
-    for losses, end in zip(descent.losses, ends, strict=True):
-        losses.append(end)
+    losses = [[*curve, end] for curve, end in zip(descent.losses, ends, strict=True)]
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
-    return LinearFit(W, b, descent.n_iter, descent.losses, descent.finished == CONVERGED, separable, gap)
+    return LinearFit(W, b, descent.n_iter, losses, descent.finished == CONVERGED, separable, gap)
 
 
 def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:

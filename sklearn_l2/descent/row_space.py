@@ -19,7 +19,6 @@ from scipy.linalg.lapack import dpotrs
 from .columns import Columns
 from .descents import descend_newton
 from .interpolation import merged
-from .linear import LinearObjective
 from .loop import Descent
 from .newton import Newton
 from .penalties import L2
@@ -27,6 +26,7 @@ from .preconditioners import Exact
 from .problems import LinearProblems
 from .results import CONVERGED, LinearFit, certified, finish
 from .rows import RowBlocks, multiply
+from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
@@ -53,7 +53,7 @@ class RowSpaceHessian(Exact):
         largest = _LARGEST_CURVATURE * np.trace(gram) * share.max()
         return len(gram) <= _MAX_ROWS and bool(largest <= _LARGEST_CONDITION * strength.min())
 
-    def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+    def build(self, objective: StandardizedObjective, penalty: L2, theta: Floats) -> None:
         self.curvature = objective.curvature[..., 0]
         self.strength = penalty.lambd / penalty.m
 

@@ -21,7 +21,7 @@ from .descents import (
 from .interpolation import descend_at_nodes, merged
 from .kronecker import Kronecker
 from .loop import Descent
-from .newton import Newton
+from .newton import ExactNewton, Newton
 from .preconditioners import Exact, Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
 from .problems import LinearProblems
 from .quasi_newton import NEAR
@@ -75,7 +75,10 @@ def solve_newton(
     descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
     certify |= bool(last.preconditioner.rough or not (descent.finished == CONVERGED).all())
     fit = finish(problems, rows, columns, descent, last.objective, certify=certify)
-    if last.preconditioner.rough and (fit.dual_gap[fit.converged] > CERTIFIED).any():
+    # Where a step is cheap, and columns' scales differ so much that little left of J is much of a gradient.
+    enough = tol if isinstance(last, ExactNewton) else CERTIFIED
+    may_mend = last.preconditioner.rough or (isinstance(last, ExactNewton) and certify)
+    if may_mend and (fit.dual_gap[fit.converged] > enough).any():
         again, last = descend_newton(problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True)
         fit = finish(problems, rows, columns, joined(descent, again), last.objective)
     # What single precision rounds off J does not show in the curve as a step up to the end.
