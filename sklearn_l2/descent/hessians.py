@@ -41,8 +41,8 @@ def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -
         scaled = roots[:, k, None] * sample
         blocks[k, :, k] = multiply(scaled.T, scaled)
     # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
-    j = np.arange(D)
-    blocks[:, j, :, j] += np.einsum("kjkj->j", blocks)[:, None, None] / K**2
+    common = np.einsum("kjlj->klj", blocks)  # a view
+    common += np.einsum("kjkj->j", blocks) / K**2
     return H
 
 
@@ -60,7 +60,8 @@ def cholesky_factor(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
     Flat directions get a little more ridge.
     """
     diagonal = H.diagonal() + ridge
-    scale = (1 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))).astype(H.dtype, copy=False)
+    diagonal[diagonal <= 0] = 1.0
+    scale = (1 / np.sqrt(diagonal)).astype(H.dtype, copy=False)
     H = H * scale[:, None]
     H *= scale
     jitter = _JITTER * float(np.finfo(H.dtype).eps)

@@ -54,6 +54,7 @@ class LinearObjective:
         self.target = target if n_score_rows > 1 else target.astype(self.row_dtype, copy=False)
         self.share: Floats = share.astype(self.row_dtype, copy=False) if twin is None else twin.share
         self.fold = fold
+        self.has_own_shares = np.array_equal(fold, np.arange(share.shape[1]))  # each problem, the column of its number
         self.n_score_rows = n_score_rows
         self.is_binary = n_score_rows == 1
         self._loss: Any = LogLoss if self.is_binary else SoftmaxCrossEntropy
@@ -71,7 +72,7 @@ class LinearObjective:
 
     def share_of(self, rows: Any, problems: Any = slice(None)) -> Floats:
         """s / m of some rows in some problems, (rows, A)."""
-        return self.share[rows][:, self.fold[problems]]
+        return self.share[rows][:, problems if self.has_own_shares else self.fold[problems]]
 
     @property
     def n_parameters(self) -> int:
@@ -84,7 +85,7 @@ class LinearObjective:
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,)."""
-        self.fold = self.fold[mask]
+        self.fold, self.has_own_shares = self.fold[mask], False
         if self.curvature.size:
             self.curvature = np.compress(mask, self.curvature, axis=1)
         if self.scores is not None:
@@ -287,7 +288,8 @@ class LinearObjective:
     def hessian_product(self, direction: Floats, problems: NDArray[np.intp]) -> Floats:
         """For some problems: H direction (A, K, D), in its precision; reads X once."""
         if self.twin is not None:
-            self.twin.fold, self.twin.curvature = self.fold, self.curvature
+            for name in ("fold", "has_own_shares", "curvature"):
+                setattr(self.twin, name, getattr(self, name))
             return self.twin.hessian_product(direction, problems)
         factor, offset = self._to_scores(direction)
         some: Any = slice(None) if len(problems) == self.n_problems else problems

@@ -28,6 +28,7 @@ class _Penalty:
         self.weight = weight
         self._is_plain = isinstance(weight, float) and weight == 1.0
         self._ridge: Floats | None = None
+        self._curvature: Floats | None = None
         self._addend = np.empty(0)  # a buffer: arrays of a network's size are slow to allocate at every step
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
@@ -35,7 +36,7 @@ class _Penalty:
         self.lambd, self.m = self.lambd[mask], self.m[mask]
         if np.ndim(self.weight) == 3:
             self.weight = self.weight[mask]
-        self._ridge = None
+        self._ridge = self._curvature = None
 
     def strength(self, params: Floats) -> Floats:
         """lambda/m, shaped to multiply params (P, ...)."""
@@ -68,9 +69,10 @@ class L2(_Penalty):
 
     def curvature(self, params: Floats) -> Floats:
         """Second derivative per parameter, lambda/m on the penalized ones; shape of params."""
-        curvature = np.zeros_like(params)
-        curvature[self.part] = self.ridge(params)
-        return curvature
+        if self._curvature is None:
+            self._curvature = np.zeros_like(params)
+            self._curvature[self.part] = self.ridge(params)
+        return self._curvature
 
     def weights(self, params: Floats) -> Floats:
         """The weight of each parameter's square, 0 of one that is not penalized; shape of params."""

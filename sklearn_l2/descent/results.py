@@ -56,13 +56,7 @@ def finish(
         W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
         theta = columns.from_model(W, b)
     objective = problems.objective(rows, columns)
-    if (
-        last is not None
-        and last.is_binary
-        and last.scores_are_current
-        and last.n_problems == len(theta)
-        and theta is descent.params
-    ):
+    if last is not None and last.scores_are_current and last.n_problems == len(theta) and theta is descent.params:
         objective = last
     unpenalized = problems.lambd == 0
     if certify or unpenalized.any():
@@ -114,9 +108,8 @@ def _certified(
         objective.set_scores(objective.compute_scores(theta))
     penalty = problems.penalty(columns)
     penalized = penalty.value(theta)
-    J = objective.loss() + penalized
-    gap = dual_gap(objective, penalty, theta, J, column_weight=problems.column_weight, free_bias=problems.free_bias)
-    return J, penalized, gap
+    loss, gap = dual_gap(objective, penalty, theta, column_weight=problems.column_weight, free_bias=problems.free_bias)
+    return loss + penalized, penalized, gap
 
 
 def _all_right(objective: LinearObjective) -> Mask:

@@ -96,7 +96,7 @@ def dual_gap(objective: LinearObjective, penalty: L1, theta: Floats, *, free_bia
     J = objective.loss() + penalty.value(theta)
     excess = np.zeros(len(theta))
     if free_bias:
-        objective.set_scores(scores + best_bias_shift(objective))
+        objective.set_scores(scores + best_bias_shift(objective)[0])
         excess = np.maximum(J - objective.loss() - penalty.value(theta), 0.0)
     _, gradient = objective.gradient(theta)
     threshold = penalty.threshold(theta)
