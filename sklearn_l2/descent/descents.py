@@ -36,8 +36,6 @@ class NewtonEnd:
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
         newton = self.newton
-        if not (newton.converged | newton.unbounded | newton.stalled).any():
-            return np.zeros(len(params), dtype=np.int8)
         return np.where(newton.converged, CONVERGED, np.where(newton.unbounded, UNBOUNDED, STALLED * newton.stalled))
 
     def keep(self, mask: Mask) -> None:

@@ -49,9 +49,9 @@ def line_search(
     `certain` tells which problems' full step is known to go down.
     """
     length = np.ones(len(params))
-    undecided = ~certain
-    if not undecided.any():
+    if certain.all():
         return length
+    undecided = ~certain
     scores = objective.scores
     if scores is None:
         scores = objective.compute_scores(params)

@@ -256,10 +256,10 @@ class LinearObjective:
 
         def add(rows: slice) -> None:
             for part in self.pieces(rows):
-                largest.append(self._row_moves(change[part]).max(axis=0))
+                largest.append(np.maximum.reduce(self._row_moves(change[part]), axis=0))
 
         self.rows.sum_rows(add)
-        return largest[0] if len(largest) == 1 else np.max(largest, axis=0)
+        return largest[0] if len(largest) == 1 else np.maximum.reduce(largest, axis=0)
 
     def moves(self, change: Floats) -> tuple[Floats, Floats]:
         """The same, and a bound on what the step leaves of J for it, (P,) each.

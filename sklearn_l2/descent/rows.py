@@ -76,8 +76,7 @@ class RowBlocks:
         self.groups = _even_parts(len(self.slices), n_groups)
         self._pass_cost = int(self.n_elements * (1 + n_scores / 8)) + _COST_OF_A_SCORE * self.n_rows * n_scores
         n_row_groups = min(_MAX_GROUPS, 1 + _COST_OF_A_SCORE * self.n_rows * n_scores // _COST_WORTH_A_THREAD)
-        bounds = [self.n_rows * g // n_row_groups for g in range(n_row_groups + 1)]
-        self.row_groups = [[a, b] for a, b in itertools.pairwise(bounds)]
+        self.row_groups = _even_slices(self.n_rows, n_row_groups)
         self._sparse_blocks: list[Any] = [_csr_rows(X, rows) for rows in self.slices] if self.is_sparse else []
         self._single: RowBlocks | None = None
         self._statistics: tuple[Floats, Floats] | None = None
@@ -155,7 +154,7 @@ class RowBlocks:
     ) -> list[Floats]:
         """Sums over all rows: `function(block, rows, *sums)` adds a block's part to arrays of `shapes`."""
 
-        def work(group: list[int], sums: list[Floats]) -> None:
+        def work(group: list[int], *sums: Floats) -> None:
             for k in group:
                 function(self.block(k), self.slices[k], *sums)
 
@@ -164,20 +163,18 @@ class RowBlocks:
     def sum_rows(self, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """As `sum_blocks` without reading X: `function(rows, *sums)`."""
         cost = _COST_OF_A_SCORE * self.n_rows * self._settings["n_scores"]
-        return self._sum(lambda rows, sums: function(slice(*rows), *sums), self.row_groups, shapes, cost)
+        return self._sum(function, self.row_groups, shapes, cost)
 
     def sum_range(self, n: int, function: Callable[..., None], *shapes: tuple[int, ...]) -> list[Floats]:
         """Sums over range(n) that need no X: `function(rows, *sums)` adds a slice's part to arrays of `shapes`."""
         cost = n * math.prod(shapes[0]) // _PRODUCTS_PER_ELEMENT
         n_groups = min(_MAX_RANGES, 1 + cost // _COST_WORTH_A_THREAD)
-        bounds = [n * g // n_groups for g in range(n_groups + 1)]
-        groups = [[a, b] for a, b in itertools.pairwise(bounds)]
-        return self._sum(lambda group, sums: function(slice(*group), *sums), groups, shapes, cost)
+        return self._sum(function, _even_slices(n, n_groups), shapes, cost)
 
     def run(self, task: Callable[[Any], None], items: Sequence[Any], n_products: int) -> None:
         """`task(item)` for each item, on the threads that it is worth: each takes n_products multiply-adds."""
         cost = len(items) * n_products // _PRODUCTS_PER_ELEMENT
-        self._sum(lambda group, _: task(items[group[0]]), [[i] for i in range(len(items))], [], cost)
+        self._sum(task, items, [], cost)
 
     def gram(self, centre: Floats) -> Floats:
         """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
@@ -185,10 +182,10 @@ class RowBlocks:
         pieces = [slice(a, a + size) for a in range(0, self.n_columns, size)]
         groups = _even_parts(len(pieces), min(_MAX_RANGES, len(pieces)))
 
-        def work(group: list[int], sums: list[Floats]) -> None:
+        def work(group: list[int], product: Floats) -> None:
             for k in group:
                 columns = self.X[:, pieces[k]] - centre[pieces[k]]
-                sums[0] += multiply(columns, columns.T)
+                product += multiply(columns, columns.T)
 
         return self._sum(
             work, groups, [(self.n_rows, self.n_rows)], self.n_rows * self.n_elements // _PRODUCTS_PER_ELEMENT
@@ -196,16 +193,16 @@ class RowBlocks:
 
     def _sum(
         self,
-        work: Callable[[list[int], list[Floats]], None],
-        groups: list[list[int]],
+        work: Callable[..., None],
+        groups: Sequence[Any],
         shapes: Sequence[tuple[int, ...]],
         cost: int,
         dtype: Any = np.float64,
     ) -> list[Floats]:
-        """`work(group, sums)` for each group on the threads it is worth; the groups' sums, added in order."""
+        """`work(group, *sums)` for each group on the threads it is worth; the groups' sums, added in order."""
         if len(groups) == 1:
             only: list[Floats] = [np.zeros(shape, dtype) for shape in shapes]
-            work(groups[0], only)
+            work(groups[0], *only)
             return only
         partial: list[list[Floats]] = [[] for _ in groups]
         next_group = iter(range(len(groups)))
@@ -214,7 +211,7 @@ class RowBlocks:
             with np.errstate(all="ignore"):  # a thread does not inherit it
                 for g in next_group:
                     partial[g] = [np.zeros(shape, dtype) for shape in shapes]
-                    work(groups[g], partial[g])
+                    work(groups[g], *partial[g])
 
         n_helpers = min(self._settings["n_threads"] - 1, len(groups) - 1, cost // _COST_WORTH_A_THREAD)
         helpers = [self._helpers.submit(take_groups) for _ in range(n_helpers)] if self._helpers else []
@@ -271,6 +268,12 @@ def _even_parts(n: int, n_parts: int) -> list[list[int]]:
     return [list(range(a, b)) for a, b in itertools.pairwise(bounds)]
 
 
+def _even_slices(n: int, n_slices: int) -> list[slice]:
+    """range(n) cut into slices of like length."""
+    bounds = [n * g // n_slices for g in range(n_slices + 1)]
+    return [slice(a, b) for a, b in itertools.pairwise(bounds)]
+
+
 def _over_rows(extremum: np.ufunc, block: Floats) -> Floats:
     """Per column the minimum or maximum of block (rows, n_columns); 16 rows side by side, as long rows go faster."""
     whole = len(block) // 16 * 16
@@ -322,6 +325,8 @@ def multiply(A: Any, B: Floats) -> Floats:
 
 def pieces(rows: slice, size: int) -> Iterable[slice]:
     """Slices of `size` rows, one after another."""
+    if rows.stop - rows.start <= size:
+        return (rows,)
     return (slice(a, min(a + size, rows.stop)) for a in range(rows.start, rows.stop, size))
 
 

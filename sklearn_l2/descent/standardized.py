@@ -38,7 +38,7 @@ class StandardizedObjective(LinearObjective):
         flat = scores.reshape(-1, factor.shape[1])
 
         def times(rows: slice) -> None:
-            flat[rows] = multiply(self.matrix[rows], factor)
+            flat[rows] = np.dot(self.matrix[rows], factor)
 
         self.rows.sum_rows(times)
         return scores
@@ -56,7 +56,7 @@ class StandardizedObjective(LinearObjective):
             for part in self.pieces(rows):
                 loss, slope = self._differentiate(scores[part], part)
                 value += loss
-                products += multiply(slope.reshape(len(slope), -1).T, self.matrix[part])
+                products += np.dot(slope.reshape(len(slope), -1).T, self.matrix[part])
 
         shape = (params.shape[0] * params.shape[1], params.shape[2])
         products, self.value = self.rows.sum_rows(add, shape, (self.n_problems,))
