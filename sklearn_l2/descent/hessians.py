@@ -31,15 +31,15 @@ def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats
 def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
     """Softmax with probabilities p (n, K): (K D, K D)."""
     K, D = p.shape[1], sample.shape[1]
-    root = np.sqrt(share)[:, None]
-    joint = ((p * root)[:, :, None] * sample[:, None, :]).reshape(-1, K * D)
-    H = -multiply(joint.T, joint)
+    columns, p, root = sample.T, np.ascontiguousarray(p.T), np.sqrt(share)
+    joint = ((p * root)[:, None] * columns).reshape(K * D, -1)
+    H = -multiply(joint, joint.T)
     blocks = H.reshape(K, D, K, D)
-    others = multiply(p, 1 - np.eye(K, dtype=p.dtype))  # 1 - p_k without cancellation
+    others = multiply(1 - np.eye(K, dtype=p.dtype), p)  # 1 - p_k without cancellation
     roots = root * np.sqrt(p * others)
     for k in range(K):
-        scaled = roots[:, k, None] * sample
-        blocks[k, :, k] = multiply(scaled.T, scaled)
+        scaled = roots[k] * columns
+        blocks[k, :, k] = multiply(scaled, scaled.T)
     # Adding one vector to all classes changes no probability; some curvature there keeps H invertible.
     common = np.einsum("kjlj->klj", blocks)  # a view
     common += np.einsum("kjkj->j", blocks) / K**2

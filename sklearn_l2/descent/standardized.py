@@ -28,8 +28,7 @@ class StandardizedObjective(LinearObjective):
         n_score_rows: int,
     ) -> None:
         super().__init__(rows, columns, target, share, fold, n_score_rows)
-        matrix = self.sample_columns(slice(None))
-        self.matrix = np.asfortranarray(matrix) if self.is_binary else matrix  # long columns go faster
+        self.matrix = np.asfortranarray(self.sample_columns(slice(None)))  # long columns go faster
 
     def compute_scores(self, theta: Floats) -> Floats:
         """X~ theta, shape (n, P, K)."""
