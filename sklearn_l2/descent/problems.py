@@ -56,6 +56,11 @@ class LinearProblems:
         """Two classes and an intercept, if any, that is free."""
         return self.n_score_rows == 1 and not (self.fit_intercept and self.penalize_intercept)
 
+    @property
+    def weighs_columns_alike(self) -> bool:
+        """Whether all problems have the same column weights, if any."""
+        return self.column_weight is None or bool((self.column_weight == self.column_weight[0]).all())
+
     def take(self, indices: NDArray[np.intp]) -> LinearProblems | None:
         """The same problems on some rows, with the same lambda/m; None where a class or problem has no weight left."""
         weights, target = self.weights[indices], self.target[indices]

@@ -34,6 +34,18 @@ class LinearFit:
     separable: Mask  # lambda = 0 and no finite optimum
     dual_gap: Floats  # infinite where lambda is 0
 
+    @classmethod
+    def of_parts(cls, fits: list[LinearFit], parts: list[NDArray[np.intp]]) -> LinearFit:
+        """The fit of all problems, from fits of some that `parts` give the indices of."""
+        back = np.argsort(np.concatenate(parts), kind="stable")
+        losses = [curve for fit in fits for curve in fit.losses]
+        arrays = {
+            name: np.concatenate([getattr(fit, name) for fit in fits])[back]
+            for name in vars(fits[0])
+            if name != "losses"
+        }
+        return cls(**arrays, losses=[losses[k] for k in back])
+
 
 def finish(
     problems: LinearProblems,

@@ -10,6 +10,7 @@ and Z Z^T is the same for all problems: no product of matrices is left, but a sm
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,12 +105,13 @@ def solve_in_row_space(
     max_iter: int,
     certify: bool,
 ) -> tuple[LinearFit, Floats] | None:
-    """W = (X - centre)^T V z / sigma lies in the row space, so solve for z, ||z|| = ||W||.
+    """W = C^-1 (X - centre)^T V z / sigma, with column weights C, lies in the row space: solve for z, ||z|| = ||W||_C.
 
     The fit, and bounds on J - J*: of all problems, or of those that went worst. None where the products of X's numbers
     leave the range of float64, or all are zero.
     """
-    gram = rows.gram(centre)
+    column_weight = None if problems.column_weight is None else problems.column_weight[0]
+    gram = rows.gram(centre, column_weight)
     if not (np.isfinite(gram).all() and np.trace(gram) > _SMALLEST_VARIANCE):
         return None
     variances, V = np.linalg.eigh(gram)
@@ -117,10 +119,11 @@ def solve_in_row_space(
     sigma, V = np.sqrt(variances[kept]), V[:, kept]
     reduced = rows.like(V * sigma, problems.n_score_rows * len(problems.lambd))
     columns = Columns.unscaled(len(sigma), intercept=problems.fit_intercept)
+    of_rows = replace(problems, column_weight=None)
     if problems.is_plain and RowSpaceHessian.suits(problems.lambd / problems.m, problems.share, gram):
-        descent = _newton_in_row_space(problems, reduced, columns, tol=tol, max_iter=max_iter)
+        descent = _newton_in_row_space(of_rows, reduced, columns, tol=tol, max_iter=max_iter)
     else:
-        descent, _ = minimize(problems, reduced, columns)
+        descent, _ = minimize(of_rows, reduced, columns)
     z = descent.params[..., : len(sigma)]
     combination = (V / sigma) @ z.reshape(-1, len(sigma)).T
 
@@ -129,6 +132,8 @@ def solve_in_row_space(
 
     (W,) = rows.sum_blocks(add, (rows.n_columns, combination.shape[1]))
     W -= np.multiply.outer(centre, combination.sum(axis=0))
+    if column_weight is not None:
+        W /= column_weight[:, None]
     theta = np.concatenate([W.T.reshape(*z.shape[:2], -1), descent.params[..., len(sigma) :]], axis=-1)
     original = Columns(centre, np.ones(rows.n_columns), problems.fit_intercept)
     certify |= not (descent.finished == CONVERGED).all()

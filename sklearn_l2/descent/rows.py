@@ -176,8 +176,8 @@ class RowBlocks:
         cost = len(items) * n_products // _PRODUCTS_PER_ELEMENT
         self._sum(task, items, [], cost)
 
-    def gram(self, centre: Floats) -> Floats:
-        """(X - centre)(X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
+    def gram(self, centre: Floats, column_weight: Floats | None = None) -> Floats:
+        """(X - centre) diag(1/weight) (X - centre)^T, (n_rows, n_rows), for dense X with few rows; cut by columns."""
         size = max(64, _BLOCK_ELEMENTS // self.n_rows)
         pieces = [slice(a, a + size) for a in range(0, self.n_columns, size)]
         groups = _even_parts(len(pieces), min(_MAX_RANGES, len(pieces)))
@@ -185,6 +185,8 @@ class RowBlocks:
         def work(group: list[int], product: Floats) -> None:
             for k in group:
                 columns = self.X[:, pieces[k]] - centre[pieces[k]]
+                if column_weight is not None:
+                    columns = columns / np.sqrt(column_weight[pieces[k]])
                 product += multiply(columns, columns.T)
 
         return self._sum(

@@ -37,7 +37,7 @@ def stand_alone(problems: LinearProblems, rows: RowBlocks) -> bool:
 def solve_side_by_side(
     problems: LinearProblems,
     rows: RowBlocks,
-    solve: Callable[[LinearProblems, RowBlocks, tuple[Floats, Floats] | None], LinearFit],
+    solve: Callable[..., LinearFit],
     start: tuple[Floats, Floats] | None,
 ) -> LinearFit:
     """Problems of like lambda/m together, by `solve`."""
@@ -50,15 +50,7 @@ def solve_side_by_side(
 
     def solve_part(k: int) -> None:
         own_start = None if start is None else (start[0][parts[k]], start[1][parts[k]])
-        fits[k] = solve(problems.select(parts[k]), whole, own_start)
+        fits[k] = solve(problems.select(parts[k]), whole, start=own_start)
 
     rows.run(solve_part, range(len(parts)), _AT_A_TIME * rows.n_elements * _PRODUCTS_OF_A_DESCENT)
-    back = np.argsort(order, kind="stable")
-    ordered = [fits[k] for k in range(len(parts))]
-    losses = [curve for fit in ordered for curve in fit.losses]
-    arrays = {
-        name: np.concatenate([getattr(fit, name) for fit in ordered])[back]
-        for name in vars(ordered[0])
-        if name != "losses"
-    }
-    return LinearFit(**arrays, losses=[losses[k] for k in back])
+    return LinearFit.of_parts([fits[k] for k in range(len(parts))], parts)

@@ -29,9 +29,11 @@ from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
 from .row_space import solve_in_row_space
 from .rows import RowBlocks, even_sample
 from .side_by_side import solve_side_by_side, stand_alone
+from .unpenalized import solve_unpenalized
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
+Indices = NDArray[np.intp]
 
 _ROW_SPACE_MAX_ROWS = 1000
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
@@ -54,15 +56,37 @@ def solve_newton(
     certify: bool = True,
 ) -> LinearFit:
     """The optimum by preconditioned descent, whatever the columns' scale; certified where asked for or in doubt."""
+    solve = partial(_solve, tol=tol, certify=certify)
+    unpenalized = np.flatnonzero(problems.lambd == 0)
+    if not len(unpenalized):
+        return solve(problems, rows, start=start, max_iter=max_iter)
+
+    def solve_part(part: Indices) -> LinearFit:
+        begin = None if start is None else (start[0][part], start[1][part])
+        if problems.lambd[part[0]] > 0:
+            return solve(problems.select(part), rows, start=begin, max_iter=max_iter)
+        return solve_unpenalized(problems.select(part), rows, solve, start=begin, max_iter=max_iter)
+
+    penalized = np.flatnonzero(problems.lambd > 0)
+    parts = [*np.split(unpenalized, len(unpenalized)), *([penalized] if len(penalized) else [])]
+    return LinearFit.of_parts([solve_part(part) for part in parts], parts)
+
+
+def _solve(
+    problems: LinearProblems,
+    rows: RowBlocks,
+    *,
+    tol: float,
+    max_iter: int,
+    start: tuple[Floats, Floats] | None,
+    certify: bool,
+) -> LinearFit:
     if stand_alone(problems, rows):
-
-        def solve(part: LinearProblems, whole: RowBlocks, start: tuple[Floats, Floats] | None) -> LinearFit:
-            return solve_newton(part, whole, tol=tol, max_iter=max_iter, start=start, certify=certify)
-
+        solve = partial(_solve, tol=tol, max_iter=max_iter, certify=certify)
         return solve_side_by_side(problems, rows, solve, start)
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
     is_wide = not rows.is_sparse and rows.n_rows < rows.n_columns and rows.n_rows <= _ROW_SPACE_MAX_ROWS
-    if start is None and is_wide and problems.column_weight is None:
+    if start is None and is_wide and problems.weighs_columns_alike:
         minimize = partial(_minimize, start=None, tol=tol, max_iter=max_iter)
         outcome = solve_in_row_space(
             problems, rows, columns.centre, minimize, tol=tol, max_iter=max_iter, certify=certify
