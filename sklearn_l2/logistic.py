@@ -31,7 +31,9 @@ class L2LogisticRegression(LinearClassifier):
     Parameters
     ----------
     lambd : float, default=1.0
-        Regularization strength lambda >= 0, tuned on a dev set. 0 is the fit without a penalty.
+        Regularization strength lambda >= 0, tuned on a dev set. 0 is the fit without a penalty; where the
+        classes are separable, J then has no minimum, and "auto" gives about the direction of the widest margin [4]_ on
+        standardized columns, with a ConvergenceWarning.
     solver : {"auto", "gd"}, default="auto"
         "auto" is preconditioned (truncated Newton) descent [2]_: the optimum, whatever the columns' scale. "gd" is
         plain full-batch gradient descent with a constant `learning_rate`, starting from zero:
@@ -96,6 +98,7 @@ class L2LogisticRegression(LinearClassifier):
        Mathematical Programming 26 (1983), https://doi.org/10.1007/BF02592055.
     .. [3] H.-F. Yu, F.-L. Huang and C.-J. Lin, Dual coordinate descent methods for logistic regression and maximum
        entropy models, Machine Learning 85 (2011), https://doi.org/10.1007/s10994-010-5221-8.
+    .. [4] S. Rosset, J. Zhu and T. Hastie, Margin maximizing loss functions, NIPS 16 (2003).
 
     Examples
     --------

@@ -187,26 +187,29 @@ assert (table["verdict"][:4] == "overfitting").all() and (
     table["verdict"][5:] == "underfitting"
 ).all(), "rows 1, 2, 4"
 assert (train_error[:4] == 0).all(), "no training error up to lambd=0.1"
-assert dev_error[1] < dev_error[0] / 2, (
-    "next to no penalty must err less than half as often as none"
+assert abs(dev_error[0] - dev_error[1]) < 0.01, (
+    "no penalty must err about as often as next to none"
 )
-assert dev_error[1] < dev_error[4] + 0.02 and dev_loss[1] > 2 * dev_loss[4], (
-    "too small shows in the loss, not the error"
+assert (dev_error[:2] < dev_error[4] + 0.02).all(), (
+    "too small hardly shows in the error"
+)
+assert dev_loss[0] > 4 * dev_loss[4] and dev_loss[1] > 2 * dev_loss[4], (
+    "too small shows in the loss"
 )
 assert dev_error[-1] > 0.3 and 0 < table["norm"][-1] < 0.1, (
     "too large: many errors, yet weights that are not zero"
 )
 
 # %%
-# - Between :math:`\lambda = 0` and 0.0001 there is a gulf, not a small step. With 40
-#   rows, the classes are separable, and then the cost without a penalty has no minimum;
-#   which of the many separating planes the fit ends with is an accident of the method,
-#   and here a bad one. A tiny penalty picks nearly the plane with the widest margin
-#   [1]_. (Plain gradient descent, stopped after some time, ends near that plane as well
-#   [2]_; that, too, is regularization.)
-# - In row 2, "dev error: high" would be too much to say: 0.0001 is wrong on about one
-#   row in a hundred more than the best :math:`\lambda`. Its dev *loss* is more than
-#   twice as high.
+# - With 40 rows, the classes are separable, and then the cost without a penalty has no
+#   minimum: it falls forever as the weights grow. As :math:`\lambda` goes to 0, the
+#   weights' direction becomes that of the plane with the widest margin [1]_, and
+#   ``lambd=0`` gives about this one. (Plain gradient descent, stopped after some time,
+#   ends near that plane as well [2]_; that, too, is regularization.) So no step leads
+#   down from 0 to 0.0001. How long the weights are at 0 says nothing.
+# - In rows 1 and 2, "dev error: high" would be too much to say: 0 and 0.0001 are wrong
+#   on about one row in a hundred more than the best :math:`\lambda`. Their dev *loss*
+#   is about four and three times as high.
 #
 # At :math:`\lambda = 1000` the weights are tiny and the model says "benign" to nearly
 # all rows. Underfitting has not made it useless, though: its probabilities lie close
