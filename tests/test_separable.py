@@ -234,3 +234,11 @@ def test_max_iter_bounds_the_iterations_of_both_descents():
         assert model.n_iter_[0] <= max_iter
         assert len(model.loss_curve_) == model.n_iter_[0] + 1
         assert model.penalty_curve_ == [0] * len(model.loss_curve_)
+
+
+@pytest.mark.parametrize("factor", [1e-100, 1e150, 1e200])
+def test_huge_and_tiny_numbers(factor):
+    X, y = few_rows()[:2]
+    model = without_penalty(X * factor, y)
+    assert model.score(X * factor, y) == 1
+    assert model.n_iter_[0] < 50

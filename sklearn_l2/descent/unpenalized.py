@@ -28,7 +28,7 @@ _STRENGTH_OF_DIAGONAL = 1e-6  # and where less takes conjugate gradients too man
 _NO_LOSS = 1e-6  # J - inf J of separable classes where a descent may end
 _MOST_DOUBLINGS = 40  # of weights, which take J there
 _CONSTANT = 1e-13  # mean square of a column of the core's that is constant but for rounding
-_SMALLEST_WEIGHT = 1e-300
+_SMALLEST_WEIGHT = 1e-300  # beyond, the squares of X's numbers leave the range of float64
 
 
 def solve_unpenalized(
@@ -67,6 +67,8 @@ def _solve(
     max_iter: int,
 ) -> LinearFit:
     columns = Columns.scaled(rows, intercept=problem.fit_intercept, centred=problem.fit_intercept)
+    if columns.penalty_weight.min() < _SMALLEST_WEIGHT:
+        return solve(problem, rows, start=start, max_iter=max_iter)
     only_diagonal = has_only_diagonal(rows, rows.n_columns * problem.n_score_rows)
     strength = _STRENGTH_OF_DIAGONAL if only_diagonal else _STRENGTH
     with_penalty = replace(
@@ -113,4 +115,4 @@ def _squared_sizes(problem: LinearProblems, rows: RowBlocks, columns: Columns) -
         mean, squares = rows.sum_blocks(add_dense, (n_columns,), (n_columns,))
         squares -= problem.fit_intercept * mean**2
     # The core's columns are divided by what `penalty_weight` is the square of.
-    return np.where(squares > _CONSTANT, squares, 1.0) / np.maximum(columns.penalty_weight, _SMALLEST_WEIGHT)
+    return np.where(squares > _CONSTANT, squares, 1.0) / columns.penalty_weight
