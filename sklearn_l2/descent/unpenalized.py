@@ -27,6 +27,7 @@ _STRENGTH = 1e-8  # lambda/m of a penalty next to nothing,
 _STRENGTH_OF_DIAGONAL = 1e-6  # and where less takes conjugate gradients too many steps
 _NO_LOSS = 1e-6  # J - inf J of separable classes where a descent may end
 _MOST_DOUBLINGS = 40  # of weights, which take J there
+_ROUNDING = 1e-6  # relative, of J
 _CONSTANT = 1e-13  # mean square of a column of the core's that is constant but for rounding
 _SMALLEST_WEIGHT = 1e-300  # beyond, the squares of X's numbers leave the range of float64
 
@@ -88,10 +89,14 @@ def _solve(
         if not fit.separable[0]:
             break
         theta *= 2
-    fit = solve(problem, rows, start=None if is_wide else (first.W, first.b), max_iter=left)
-    fit.n_iter += first.n_iter
-    fit.losses = [curve + fit.losses[0]]
-    return fit
+    rest = solve(problem, rows, start=None if is_wide else (first.W, first.b), max_iter=left)
+    if rest.losses[0][-1][0] > fit.losses[0][-1][0] * (1 + _ROUNDING):
+        # Numbers differ so much in size that rounding led it astray.
+        fit.converged[:] = False
+        return fit
+    rest.n_iter += first.n_iter
+    rest.losses = [curve + rest.losses[0]]
+    return rest
 
 
 def _squared_sizes(problem: LinearProblems, rows: RowBlocks, columns: Columns) -> Floats:
