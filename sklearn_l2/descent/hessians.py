@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
@@ -15,9 +17,10 @@ _JITTER = 50.0  # in units of rounding
 _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
 
 
-def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
-    """Two classes: sample^T diag(curvature) sample, (D, D)."""
-    root = np.sqrt(curvature)[:, None]
+def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: Any = np.float64) -> Floats:
+    """Two classes: sample^T diag(curvature) sample, (D, D), from products in `dtype`."""
+    largest = max(float(curvature.max()), np.finfo(float).tiny)
+    root = np.sqrt(curvature / largest).astype(dtype)[:, None]
 
     def add(part: slice, total: Floats) -> None:
         for some in pieces(part, _ROWS_AT_A_TIME):
@@ -25,10 +28,11 @@ def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats
             total += multiply(scaled.T, scaled)
 
     (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
+    H *= largest
     return H
 
 
-def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
+def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats, dtype: Any = None) -> Floats:
     """Softmax with probabilities p (n, K): (K D, K D)."""
     K, D = p.shape[1], sample.shape[1]
     columns, p, root = sample.T, np.ascontiguousarray(p.T), np.sqrt(share)
@@ -46,24 +50,25 @@ def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -
     return H
 
 
-def softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, share: Floats) -> Floats:
-    """The same from the rows that matter, in the precision of `sample`."""
+def softmax_hessian_of_curved_rows(rows: RowBlocks, sample: Floats, p: Floats, share: Floats, dtype: Any) -> Floats:
+    """The same from the rows that matter."""
     curvature = share * np.sort(p, axis=1)[:, :-1].sum(axis=1)  # but for a factor between 1 and 2
     curved = curvature > _FLAT * curvature.mean()
-    p, share = (a[curved].astype(sample.dtype, copy=False) for a in (p, share))
+    p, share = (a[curved].astype(dtype, copy=False) for a in (p, share))
     return softmax_hessian(rows, sample[curved], p, share)
 
 
-def cholesky_factor(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
-    """L (D, D) and scale (D,) of M = H + diag(ridge): L L^T = diag(scale) M diag(scale), with a diagonal of ones.
+def cholesky_factor(H: Floats, ridge: Floats, dtype: Any = np.float64) -> tuple[Floats, Floats]:
+    """L (D, D), in `dtype`, and scale (D,) of M = H + diag(ridge): L L^T = diag(scale) M diag(scale).
 
-    Flat directions get a little more ridge.
+    Its diagonal is of ones. Flat directions get a little more ridge.
     """
     diagonal = H.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0
-    scale = (1 / np.sqrt(diagonal)).astype(H.dtype, copy=False)
+    scale = 1 / np.sqrt(diagonal)
     H = H * scale[:, None]
     H *= scale
+    H = H.astype(dtype, copy=False)
     jitter = _JITTER * float(np.finfo(H.dtype).eps)
     (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
     while True:
@@ -74,12 +79,14 @@ def cholesky_factor(H: Floats, ridge: Floats) -> tuple[Floats, Floats]:
         jitter *= 100
 
 
-def inverse_cholesky(H: Floats, ridge: Floats) -> tuple[Floats, float]:
-    """L^-1 with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,).
+def inverse_cholesky(H: Floats, ridge: Floats, dtype: Any = np.float64) -> tuple[Floats, float]:
+    """L^-1, in `dtype`, with L L^T = M = H + diag(ridge), for H (D, D) and ridge (D,).
 
-    Also the trace of M^-1 after M is scaled to a diagonal of ones.
+    Also the trace of M^-1 after M is scaled to a diagonal of ones; infinite where `dtype` does not hold the scale.
     """
-    L, scale = cholesky_factor(H, ridge)
+    L, scale = cholesky_factor(H, ridge, dtype)
     (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), dtype=L.dtype)
     inverse, _ = invert(L, lower=1)
-    return inverse * scale, float(np.einsum("ij,ij->", inverse, inverse))
+    trace = float(np.einsum("ij,ij->", inverse, inverse))
+    inverse *= scale.astype(dtype, copy=False)
+    return inverse, trace if np.isfinite(inverse).all() else np.inf

@@ -328,13 +328,15 @@ class LinearObjective:
         p = self.curvature[indices]
         return p * (1 - p) * self.share_of(indices)[..., None]
 
-    def sample_columns(self, indices: Any) -> Floats:
-        """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D)."""
-        X = self.rows.take(indices)
-        X = X.toarray() if self.rows.is_sparse else X
-        sample = np.empty((X.shape[0], self.n_parameters))
-        np.subtract(X, self.columns.centre, out=sample[:, : self.rows.n_columns])
-        sample[:, : self.rows.n_columns] *= self.columns.inverse_scale
+    def sample_columns(self, indices: Any, dtype: Any = np.float64) -> Floats:
+        """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D), of `dtype`."""
+        n_columns, indices = self.rows.n_columns, np.arange(self.rows.n_rows)[indices]
+        sample = np.empty((len(indices), self.n_parameters), dtype=dtype)
+        for part in _pieces(len(indices), n_columns):
+            X = self.rows.take(indices[part])
+            X = X.toarray() if self.rows.is_sparse else X
+            centred = X - self.columns.centre
+            np.multiply(centred, self.columns.inverse_scale, out=sample[part, :n_columns], casting="same_kind")
         if self.columns.intercept:
             sample[:, -1] = 1.0
         return sample

@@ -8,7 +8,7 @@ rebuilds when the conjugate-gradient steps a stale one has cost add up to that.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _BUILDS_TOGETHER = 2
+_LARGEST_TRACE_IN_SINGLE = 1e5  # of M^-1, with M's diagonal of ones: its least eigenvalue is then well above rounding
 _SMALLEST_IN_SINGLE = 1e-15  # its square is far from what single precision cannot hold
 _DRIFT = 3.0  # of the total curvature, up to which M is taken for what it was; less than the safety on a residual
 
@@ -93,7 +94,9 @@ def choose_preconditioner(
         return ExactHessian()
     if size > _MANY_PARAMETERS:
         of_factor = of_data
-    return SampledHessian(objective, binary_hessian if objective.is_binary else softmax_hessian, of_data, of_factor)
+    if objective.is_binary:
+        return SampledHessian(objective, binary_hessian, of_data, of_factor, (np.float32, np.float64))
+    return SampledHessian(objective, softmax_hessian, of_data, of_factor)
 
 
 def is_mid_sized(rows: RowBlocks, n_score_rows: int) -> bool:
@@ -185,8 +188,8 @@ class SampledHessian:
     """Hessians of a fixed, evenly drawn sample of rows, as inverse Cholesky factors.
 
     `hessian` makes the data part of one from the sampled rows (n, D) and their score curvature (n,), or with softmax
-    probabilities (n, K) and share (n,). Problems with equal `of_data` (P,) have that part together, those with equal
-    `of_factor` all of it.
+    probabilities (n, K) and share (n,), in a given precision. Problems with equal `of_data` (P,) have that part
+    together, those with equal `of_factor` all of it. The first of `dtypes` that is precise enough for it is used.
     """
 
     rough = False
@@ -199,17 +202,17 @@ class SampledHessian:
         hessian: Callable[..., Floats],
         of_data: NDArray[Any],
         of_factor: NDArray[Any],
-        dtype: Any = np.float64,
+        dtypes: Sequence[Any] = (np.float64,),
     ) -> None:
         n_rows, size = objective.rows.n_rows, objective.n_parameters * objective.n_score_rows
-        self.hessian = hessian
+        self.hessian, self.dtypes = hessian, dtypes
         self.of_data, self.of_factor = (np.unique(g, return_inverse=True)[1] for g in (of_data, of_factor))
         n_data = self.of_data.max() + 1
         n_sample = n_sampled_rows(n_rows, size, objective.n_problems)
         if n_rows * size**2 <= _FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
-        self.sample = objective.sample_columns(self.indices).astype(dtype, copy=False)
+        self.sample = objective.sample_columns(self.indices, dtypes[0])
         self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
@@ -248,15 +251,21 @@ class SampledHessian:
             members = np.flatnonzero(self.of_data == data)
             self.total_curvature[members] = total[members].mean()
             mean = counts[members] / len(members)
+            of_rows: tuple[Floats, ...]
             if objective.is_binary:
-                H = self.hessian(rows, self.sample, curvature[:, members, 0] @ mean)
+                of_rows = (curvature[:, members, 0] @ mean,)
             else:
-                p = curvature[:, members].mean(axis=1)
-                H = self.hessian(rows, self.sample, p, share[:, members] @ mean)
-            for factor in np.unique(self.of_factor[members]):
-                alike = members[self.of_factor[members] == factor]
-                M = inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)))
-                self.inverse_factor[factor], self.inverse_trace[factor] = M
+                of_rows = curvature[:, members].mean(axis=1), share[:, members] @ mean
+            left = np.unique(self.of_factor[members]).tolist()
+            for dtype in self.dtypes:
+                H = self.hessian(rows, self.sample, *of_rows, dtype)
+                for factor in left:
+                    alike = members[self.of_factor[members] == factor]
+                    M = inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)), dtype)
+                    self.inverse_factor[factor], self.inverse_trace[factor] = M
+                left = [factor for factor in left if self.inverse_trace[factor] > _LARGEST_TRACE_IN_SINGLE]
+                if not left:
+                    break
 
         rows.run(build_one, np.unique(self.of_data[which]).tolist(), len(self.sample) * size**2)
 
@@ -276,16 +285,13 @@ class SampledHessian:
             setattr(self, name, getattr(self, name)[mask])
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        flat = r.reshape(len(r), -1).astype(self.sample.dtype, copy=False)
+        flat, solution = r.reshape(len(r), -1), np.empty_like(r)
         groups = self.of_factor[problems]
-        if len(groups) and (groups == groups[0]).all():
-            factor = self.inverse_factor[groups[0]]
-            return ((flat @ factor.T) @ factor).reshape(r.shape)
-        solution = np.empty_like(flat)
         for group in np.unique(groups):
             factor, members = self.inverse_factor[group], groups == group
-            solution[members] = (flat[members] @ factor.T) @ factor
-        return solution.reshape(r.shape)
+            right = flat[members].astype(factor.dtype, copy=False)
+            solution[members] = ((right @ factor.T) @ factor).reshape(-1, *r.shape[1:])
+        return solution
 
 
 class CarriedHessian(SampledHessian):
@@ -296,7 +302,7 @@ class CarriedHessian(SampledHessian):
 
     def __init__(self, objective: LinearObjective) -> None:
         together = np.zeros(objective.n_problems, dtype=np.intp)
-        super().__init__(objective, softmax_hessian_of_curved_rows, together, together, dtype=np.float32)
+        super().__init__(objective, softmax_hessian_of_curved_rows, together, together, (np.float32,))
         self.cost = self.sample.shape[1] * objective.n_score_rows / _GEMM_SPEEDUP
         self.n_builds = np.zeros(objective.n_problems, dtype=np.intp)  # for each chain
         self.factor_of_chain = together
