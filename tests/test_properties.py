@@ -217,11 +217,14 @@ def extreme_data_sets(draw, elements=any_finite):
 
 huge_and_separable = np.zeros((3, 5))
 huge_and_separable[[0, 1, 2], [4, 3, 2]] = 8.09865312e148, -1e150, -1e150
+huge_in_places = np.ones((7, 8))
+huge_in_places[[1, 1, 3], [1, 2, 0]] = -1e150, -1e150, -5.14184587e148
 
 
 @settings(max_examples=150)
 @given(extreme_data_sets(), any_lambd, st.booleans(), st.booleans())
 @example((huge_and_separable, np.arange(3)), 1.1125369292536007e-308, True, False)  # p (1 - p) was rounded to 0
+@example((huge_in_places, np.array([0, 1, 0, 0, 0, 0, 0])), 1e-300, False, False)  # a step was not a number
 def test_any_finite_x_and_any_lambd_give_finite_weights(data, lambd, fit_intercept, sparse):
     X, y = data
     with warnings.catch_warnings():
