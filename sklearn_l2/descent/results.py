@@ -85,7 +85,9 @@ def finish(
 def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:
     """W = 0 for problems whose numbers differ so much in size that rounding left nothing of the scores, (P,)."""
     lost = ~(np.array([losses[-1][0] for losses in fit.losses]) <= problems.value_at_start() * (1 + _ROUNDING))
-    lost &= ~np.isinf(fit.W).any(axis=(1, 2))  # what single precision cannot hold is an error of its own
+    # What a precision cannot hold is an error of its own; in double precision NaN comes of a step of huge numbers.
+    too_large = ~np.isfinite(fit.W) if rows.X.dtype == np.float32 else np.isinf(fit.W)
+    lost &= ~too_large.any(axis=(1, 2))
     if lost.any():
         # J may have been taken before a last step that mended it.
         J, penalized, gap = certified(problems.select(lost), rows, fit.W[lost], fit.b[lost])
