@@ -17,6 +17,8 @@ from benchmarks.section import Cell
 from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent import linear, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def no_rates(monkeypatch):

@@ -17,6 +17,8 @@ from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
 from sklearn_l2.descent.linear import LinearObjective
 from sklearn_l2.descent.standardized import StandardizedObjective
 
+pytestmark = pytest.mark.slow
+
 HEADROOM = 1.25
 LAMBDS = np.logspace(-3, 3, 10)
 N_FOLDS = 5

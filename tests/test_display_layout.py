@@ -23,6 +23,8 @@ from sklearn_l2.display import (  # noqa: E402
     WeightDecayDisplay,
 )
 
+pytestmark = pytest.mark.slow
+
 MANY = np.logspace(-6, 6, 60)
 OVER, RIGHT, UNDER = "overfitting", "just right", "underfitting"
 

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import guard
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
