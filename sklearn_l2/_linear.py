@@ -9,6 +9,7 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 import sklearn
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit, log_softmax, softmax
@@ -143,7 +144,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         if fit.separable[p]:
             warnings.warn(
                 "lambd=0 and the classes are separable: the loss has no minimum, the weights grow without bound and "
-                f"were stopped at ||W|| = {np.linalg.norm(fit.W[p]):.3g}. Set lambd > 0.",
+                f"were stopped at ||W|| = {scipy.linalg.norm(fit.W[p].ravel()):.3g}. Set lambd > 0.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

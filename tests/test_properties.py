@@ -225,6 +225,7 @@ huge_in_places[[1, 1, 3], [1, 2, 0]] = -1e150, -1e150, -5.14184587e148
 @given(extreme_data_sets(), any_lambd, st.booleans(), st.booleans())
 @example((huge_and_separable, np.arange(3)), 1.1125369292536007e-308, True, False)  # p (1 - p) was rounded to 0
 @example((huge_in_places, np.array([0, 1, 0, 0, 0, 0, 0])), 1e-300, False, False)  # a step was not a number
+@example((np.where(np.arange(10).reshape(5, 2) > 0, 1e-150, 0), np.arange(5) % 5 == 1), 0.0, True, True)  # ||W||
 def test_any_finite_x_and_any_lambd_give_finite_weights(data, lambd, fit_intercept, sparse):
     X, y = data
     with warnings.catch_warnings():
