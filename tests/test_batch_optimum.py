@@ -11,6 +11,8 @@ from sklearn_l2.descent.results import certified
 from sklearn_l2.descent.rows import RowBlocks
 from sklearn_l2.descent.solve import solve_newton
 
+pytestmark = pytest.mark.slow
+
 LAMBDS = np.logspace(-6, 4, 9)
 
 
