@@ -53,7 +53,7 @@ def test_relative_links_lead_to_files(page):
     assert missing == []
 
 
-@pytest.mark.parametrize("program", ["sklearn_l2", "pytest -n auto --cov"])
+@pytest.mark.parametrize("program", ["sklearn_l2", "pytest -n auto"])
 def test_each_of_the_two_commands_is_one_line_that_sets_itself_up(program):
     lines = [line for block in blocks(ROOT / "README.md", "bash") for line in block.splitlines()]
     (command,) = [line for line in lines if line.endswith(f".venv/bin/python -m {program}")]
