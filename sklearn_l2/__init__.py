@@ -1,5 +1,8 @@
 """scikit-learn-compatible classifiers with L2 regularization whose strength is tuned on a dev split."""
 
+# First of all: deep in a chain of imports, CPython maps memory for its frames over and over.
+import sklearn  # noqa: F401
+
 from ._search.choice import one_standard_error
 from ._search.lambda_path import lambda_path
 from .descent.loop import DivergenceError
