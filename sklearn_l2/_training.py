@@ -41,13 +41,26 @@ def is_clean(X: Any, y: Any) -> bool:
 
 def encode_classes(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Sorted classes and each row's class code; at least two classes, or a ValueError."""
-    classes, codes = np.unique(y, return_inverse=True)
+    classes, codes = _sorted_classes(y)
     if len(classes) < 2:
         raise ValueError(
             f"y contains only 1 class, {classes.tolist()[0]!r}; a classifier needs rows of at least 2 classes. "
             "Check the target column, or the split that left only one class."
         )
     return classes, codes
+
+
+def _sorted_classes(y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """np.unique(y, return_inverse=True), by counting where y holds integers close together: many take long to sort."""
+    if y.ndim == 1 and y.size and np.can_cast(y.dtype, np.int64):
+        lowest, highest = int(y.min()), int(y.max())
+        if highest - lowest < len(y):
+            codes = y.astype(np.int64) - lowest
+            present = np.bincount(codes) > 0
+            if not present.all():
+                codes = (np.cumsum(present) - 1)[codes]
+            return (np.flatnonzero(present) + lowest).astype(y.dtype), codes
+    return np.unique(y, return_inverse=True)
 
 
 def training_weights(

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_l2 import L2LogisticRegression
+from sklearn_l2._training import encode_classes
 
 
 @parametrize_with_checks([L2LogisticRegression()])
@@ -197,6 +198,15 @@ def test_any_labels(labels):
     plain = L2LogisticRegression().fit(X, np.argsort(np.argsort(classes))[y])
     np.testing.assert_array_equal(model.predict(X), np.sort(classes)[plain.predict(X)])
     np.testing.assert_array_equal(model.coef_, plain.coef_)
+
+
+@pytest.mark.parametrize("labels", [[-128, 127], [-100, 3, 5], [7, 8]], ids=str)
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, float])
+def test_integers_are_counted_as_other_labels_are_sorted(labels, dtype):
+    y = np.array(labels, dtype=dtype)[np.arange(300) ** 2 % 7 % len(labels)]
+    classes, codes = encode_classes(y)
+    assert classes.dtype == dtype and classes.tolist() == labels
+    np.testing.assert_array_equal(classes[codes], y)
 
 
 @pytest.mark.parametrize("dtype", ["string", "category", object])
