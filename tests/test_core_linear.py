@@ -15,7 +15,7 @@ from sklearn_l2.descent import rows as rows_module
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.plain_descent import solve_gradient_descent
 from sklearn_l2.descent.problems import LinearProblems
-from sklearn_l2.descent.rows import RowBlocks
+from sklearn_l2.descent.rows import RowBlocks, even_sample, sample_along
 from sklearn_l2.descent.solve import solve_newton
 from sklearn_l2.descent.threads import available_threads, one_blas_thread
 
@@ -353,3 +353,27 @@ def test_an_error_in_a_helper_thread_is_raised():
 
     with RowBlocks(np.zeros((10_000, 100)), n_threads=2) as blocks, pytest.raises(RuntimeError, match="from a block"):
         blocks.sum_blocks(fail)
+
+
+def test_rows_are_drawn_as_often_as_their_weight_asks():
+    weight = np.zeros(1000)
+    weight[100:200], weight[500] = 1.0, 300.0
+    indices, each = sample_along(weight, 40)
+    assert each == 10.0
+    assert_allclose(np.bincount(indices, minlength=1000) * each, weight, rtol=0, atol=2 * each)
+    assert (weight[indices] > 0).all()
+    assert_array_equal(sample_along(np.ones(1000), 40)[0], even_sample(1000, 40))
+    assert_array_equal(sample_along(np.zeros(1000), 40)[0], even_sample(1000, 40))
+
+
+def test_a_sample_holds_a_rare_class_and_counts_its_rows_once():
+    codes = np.arange(20_000) % 1000 == 0
+    problems = LinearProblems((1.0 - 2.0 * codes)[:, None, None], 1, np.ones((len(codes), 1)), np.array([1.0]))
+    indices, counts = problems.draw_rows(500, most=1000)
+    assert 500 < len(indices) == len(np.unique(indices)) <= 1000 + codes.sum()
+    assert codes[indices].sum() == codes.sum()
+    assert_allclose(counts[codes[indices]], 1)
+    assert_allclose(counts.sum(), len(codes))
+    sample = problems.take(indices, counts)
+    assert_allclose(sample.class_shares, problems.class_shares)
+    assert_allclose(sample.lambd, problems.lambd)

@@ -148,7 +148,7 @@ plt.show()
 # problem                                          M
 # ================================================ ==================================================================
 # few rows and columns                             H itself, over all rows
-# many rows, up to about 1000 columns              H over a fixed sample of rows, and its Cholesky factor
+# many rows, up to about 1000 columns              H over a sample of curved rows, and its Cholesky factor
 # fewer rows than columns                          none is needed: the fit moves to the space of the rows
 # softmax with many parameters, dense              the Kronecker product of a matrix of classes and one of columns
 # large and sparse                                 the diagonal of H

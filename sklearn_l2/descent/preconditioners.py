@@ -20,7 +20,7 @@ from .hessians import binary_hessian, cholesky_factor, inverse_cholesky, softmax
 from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
-from .rows import RowBlocks, even_sample
+from .rows import RowBlocks, even_sample, sample_along
 from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
@@ -185,7 +185,10 @@ class ExactHessian(Exact):
 
 
 class SampledHessian:
-    """Hessians of a fixed, evenly drawn sample of rows, as inverse Cholesky factors.
+    """Hessians of a sample of rows, as inverse Cholesky factors.
+
+    With two classes, a build draws the rows evenly along their curvature, so that the few that a Hessian may consist of
+    are among them. With more, an even sample is drawn once.
 
     `hessian` makes the data part of one from the sampled rows (n, D) and their score curvature (n,), or with softmax
     probabilities (n, K) and share (n,), in a given precision. Problems with equal `of_data` (P,) have that part
@@ -211,9 +214,11 @@ class SampledHessian:
         n_sample = n_sampled_rows(n_rows, size, objective.n_problems)
         if n_rows * size**2 <= _FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
+        self.n_sample = n_sample
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
-        self.sample = objective.sample_columns(self.indices, dtypes[0])
-        self.cost = n_data / objective.n_problems * len(self.sample) / n_rows * size / _GEMM_SPEEDUP
+        self.follows_curvature = objective.is_binary and n_sample < n_rows
+        self.sample = np.empty(0) if self.follows_curvature else objective.sample_columns(self.indices, dtypes[0])
+        self.cost = n_data / objective.n_problems * n_sample / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
         self.total_curvature: Floats = np.empty(0)  # when M was built
@@ -235,14 +240,8 @@ class SampledHessian:
         return ~((ratio >= 1 / _DRIFT) & (ratio <= _DRIFT))
 
     def _build(self, objective: LinearObjective, penalty: L2, theta: Floats, which: Mask) -> None:
-        curvature, share = objective.curvature, objective.share_of(self.indices)
         ridge = penalty.curvature(theta).reshape(len(theta), -1)
-        counts = np.ones(objective.n_problems)
-        if len(self.sample) < len(curvature):
-            # What a sampled row counts for: the weight of all rows over that of the sampled ones.
-            curvature, of_sample = curvature[self.indices], share.sum(axis=0)
-            counts = objective.share.sum(axis=0)[objective.fold] / np.where(of_sample > 0, of_sample, 1.0)
-        rows, size = objective.rows, self.sample.shape[1] * objective.n_score_rows
+        rows, size = objective.rows, objective.n_parameters * objective.n_score_rows
         total = objective.total_curvature()
         if not self.total_curvature.size:
             self.total_curvature = total.copy()
@@ -250,15 +249,10 @@ class SampledHessian:
         def build_one(data: int) -> None:
             members = np.flatnonzero(self.of_data == data)
             self.total_curvature[members] = total[members].mean()
-            mean = counts[members] / len(members)
-            of_rows: tuple[Floats, ...]
-            if objective.is_binary:
-                of_rows = (curvature[:, members, 0] @ mean,)
-            else:
-                of_rows = curvature[:, members].mean(axis=1), share[:, members] @ mean
+            of_rows = self._rows(objective, members)
             left = np.unique(self.of_factor[members]).tolist()
             for dtype in self.dtypes:
-                H = self.hessian(rows, self.sample, *of_rows, dtype)
+                H = self.hessian(rows, *of_rows, dtype)
                 for factor in left:
                     alike = members[self.of_factor[members] == factor]
                     M = inverse_cholesky(H, np.exp(np.log(ridge[alike]).mean(axis=0)), dtype)
@@ -267,7 +261,24 @@ class SampledHessian:
                 if not left:
                     break
 
-        rows.run(build_one, np.unique(self.of_data[which]).tolist(), len(self.sample) * size**2)
+        rows.run(build_one, np.unique(self.of_data[which]).tolist(), self.n_sample * size**2)
+
+    def _rows(self, objective: LinearObjective, members: Indices) -> tuple[Floats, ...]:
+        """The rows of a Hessian that some problems have together, and what `hessian` needs to know of them."""
+        if objective.is_binary:
+            one = len(members) == 1
+            curvature = objective.curvature[:, members[0] if one else members, 0]
+            curvature = curvature if one else curvature.mean(axis=1)
+            if not self.follows_curvature:
+                return self.sample, curvature
+            indices, each = sample_along(curvature, self.n_sample)
+            return objective.sample_columns(indices, self.dtypes[0]), np.full(self.n_sample, each)
+        share, counts = objective.share_of(self.indices, members), 1.0
+        if self.n_sample < len(objective.share):
+            # What a sampled row counts for: the weight of all rows over that of the sampled ones.
+            of_sample = share.sum(axis=0)
+            counts = objective.share.sum(axis=0)[objective.fold[members]] / np.where(of_sample > 0, of_sample, 1.0)
+        return self.sample, objective.curvature[self.indices][:, members].mean(axis=1), (share * counts).mean(axis=1)
 
     def select(self, which: Mask | Indices) -> SampledHessian:
         """The same for some of the problems, in any order."""
@@ -303,7 +314,7 @@ class CarriedHessian(SampledHessian):
     def __init__(self, objective: LinearObjective) -> None:
         together = np.zeros(objective.n_problems, dtype=np.intp)
         super().__init__(objective, softmax_hessian_of_curved_rows, together, together, (np.float32,))
-        self.cost = self.sample.shape[1] * objective.n_score_rows / _GEMM_SPEEDUP
+        self.cost = objective.n_parameters * objective.n_score_rows / _GEMM_SPEEDUP
         self.n_builds = np.zeros(objective.n_problems, dtype=np.intp)  # for each chain
         self.factor_of_chain = together
         self.chains = np.arange(objective.n_problems)  # of the problems now served

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from .columns import Columns
 from .linear import LinearObjective
 from .penalties import L2
-from .rows import RowBlocks
+from .rows import RowBlocks, even_sample
 from .standardized import StandardizedObjective
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
+_NOT_RARE = 0.5  # of the rows that a class would have if all were of one size
 _LARGEST_PENALTY = 1e300  # beyond any curvature of the loss, and finite
 
 
@@ -61,15 +62,30 @@ class LinearProblems:
         """Whether all problems have the same column weights, if any."""
         return self.column_weight is None or bool((self.column_weight == self.column_weight[0]).all())
 
-    def take(self, indices: NDArray[np.intp]) -> LinearProblems | None:
-        """The same problems on some rows, with the same lambda/m; None where a class or problem has no weight left."""
-        weights, target = self.weights[indices], self.target[indices]
-        present = (
-            [target[:, 0, 0] < 0, target[:, 0, 0] > 0]
-            if self.n_score_rows == 1
-            else [target[:, 0] == k for k in range(self.n_score_rows)]
-        )
-        if not all((weights[rows].sum(axis=0) > 0).all() for rows in present):
+    def draw_rows(self, n_sample: int, *, most: int) -> tuple[NDArray[np.intp], Floats]:
+        """Sorted indices of about n_sample evenly drawn rows, and what each of them counts for.
+
+        Where a class is rare, up to `most`, and of that class as many as if all were of one size.
+        """
+        codes, n_rows = self.codes, len(self.target)
+        sizes = np.bincount(codes)
+        rarity = sizes.min() * len(sizes) / n_rows
+        if rarity >= _NOT_RARE:
+            return even_sample(n_rows, n_sample), np.ones(n_sample)
+        total = max(n_sample, min(int(n_sample / rarity), most))
+        numbers = np.minimum(sizes, np.maximum(n_sample / len(sizes), total * (sizes / n_rows)).astype(np.intp))
+        drawn = [np.flatnonzero(codes == k)[even_sample(sizes[k], n)] for k, n in enumerate(numbers)]
+        indices = np.sort(np.concatenate(drawn))
+        return indices, (sizes / numbers)[codes[indices]]
+
+    def take(self, indices: NDArray[np.intp], counts: Floats | float = 1.0) -> LinearProblems | None:
+        """The same problems on some rows, weights multiplied, with the same lambda/m.
+
+        None where a class or problem has no weight left.
+        """
+        weights, target = self.weights[indices] * np.asarray(counts)[..., None], self.target[indices]
+        codes = self.codes[indices]
+        if not all((weights[codes == k].sum(axis=0) > 0).all() for k in range(max(self.n_score_rows, 2))):
             return None
         lambd = self.lambd * weights.sum(axis=0)[self.fold] / self.m
         return replace(self, weights=weights, target=target, lambd=lambd)
@@ -127,12 +143,16 @@ class LinearProblems:
             return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))
         return L2(self.lambd, self.m, np.s_[:, : weight.shape[-1]], weight)
 
+    @property
+    def codes(self) -> NDArray[np.intp]:
+        """Each row's class, (n_rows,)."""
+        return (self.target[:, 0, 0] < 0).astype(np.intp) if self.n_score_rows == 1 else self.target[:, 0]
+
     @cached_property
     def class_shares(self) -> Floats:
         """Each class's part of a problem's weight, (P, number of classes)."""
-        K = self.n_score_rows
-        codes = self.target[:, 0, 0] < 0 if K == 1 else self.target[:, 0]
-        return np.stack([self.share[codes == k].sum(axis=0) for k in range(max(K, 2))], axis=1)[self.fold]
+        codes, n_classes = self.codes, max(self.n_score_rows, 2)
+        return np.stack([self.share[codes == k].sum(axis=0) for k in range(n_classes)], axis=1)[self.fold]
 
     def start(self, columns: Columns) -> Floats:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""

@@ -336,5 +336,18 @@ def even_sample(n_rows: int, n_sample: int) -> NDArray[np.intp]:
     """Sorted indices of n_sample rows, one at a fixed random place in each of n_sample equal stretches."""
     if n_sample >= n_rows:
         return np.arange(n_rows)
-    place = np.random.default_rng(0).random(n_sample)
-    return ((np.arange(n_sample) + place) * (n_rows / n_sample)).astype(np.intp)
+    return (_places(n_sample) * (n_rows / n_sample)).astype(np.intp)
+
+
+def sample_along(weight: Floats, n_sample: int) -> tuple[NDArray[np.intp], float]:
+    """The same, drawn evenly along the rows' weight (n,), so that each stands for as much of it; and how much."""
+    reached = np.cumsum(weight, dtype=np.float64)
+    each = float(reached[-1]) / n_sample
+    if not 0 < each < np.inf:
+        return even_sample(len(weight), n_sample), each
+    return np.searchsorted(reached[:-1], _places(n_sample) * each, side="right"), each
+
+
+def _places(n: int) -> Floats:
+    """A fixed random place in each of n stretches of length 1."""
+    return np.arange(n) + np.random.default_rng(0).random(n)

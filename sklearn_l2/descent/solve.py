@@ -27,7 +27,7 @@ from .problems import LinearProblems
 from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
 from .row_space import solve_in_row_space
-from .rows import RowBlocks, even_sample
+from .rows import RowBlocks
 from .side_by_side import solve_side_by_side, stand_alone
 from .unpenalized import solve_unpenalized
 
@@ -37,6 +37,8 @@ Indices = NDArray[np.intp]
 
 _ROW_SPACE_MAX_ROWS = 1000
 _SAMPLE_RATIO = 4  # rows there are at least per sampled one, for a sample to pay
+_MOST_RATIO = 128  # and at most: a pass over so few costs nothing
+_RARE_RATIO = 16  # and where a class is rare
 _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
 _ROUGH = 1e-2  # J - J* at which a Kronecker product is near what it is at the optimum
@@ -210,12 +212,10 @@ def _coarse_optimum(
             return (at_all(optimum[0]), at_all(optimum[1])), built
     if rows.is_small:
         return None, None
-    # What a rare class is like, its own rows tell.
-    rarity = (problems.class_shares.min() * problems.class_shares.shape[1]).clip(1e-6)
-    n_sample = int(n_sampled_rows(rows.n_rows, n_parameters) / rarity)
-    if rarity * n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
-        indices = even_sample(rows.n_rows, n_sample)
-        sample = problems.take(indices)
+    n_sample = max(n_sampled_rows(rows.n_rows, n_parameters), rows.n_rows // _MOST_RATIO)
+    if n_sample >= _SAMPLE_ROWS_PER_PARAMETER * n_parameters and _SAMPLE_RATIO * n_sample <= rows.n_rows:
+        indices, counts = problems.draw_rows(n_sample, most=rows.n_rows // _RARE_RATIO)
+        sample = problems.take(indices, counts)
         if sample is not None:
             with rows.sampled(indices) as part:
                 return _rough_optimum(sample, part, 0.1 * n_parameters / n_sample)[0], None
