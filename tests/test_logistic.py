@@ -383,3 +383,26 @@ def test_feature_names_are_forgotten_by_a_fit_on_an_array():
     X, y = noisy(80, 4, 3)
     model = L2LogisticRegression().fit(pd.DataFrame(X, columns=list("abcd")), y).fit(X, y)
     assert not hasattr(model, "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        ([0, 1], "int64"),
+        ([-128, 127], "int8"),
+        ([0, 255], "uint8"),
+        ([-1, 3, 4], "int16"),
+        ([2**63 - 2, 2**63 - 1], "int64"),
+        ([-(2**63), 2**63 - 1], "int64"),
+        ([1, 2**64 - 1], "uint64"),
+        ([0, 10**6], "int32"),
+        ([0, 1], "bool"),
+    ],
+)
+def test_classes_of_any_integers(labels, dtype):
+    y = np.array(labels, dtype=dtype)[np.arange(300)[::-1] % len(labels)]
+    classes, codes = encode_classes(y)
+    expected, expected_codes = np.unique(y, return_inverse=True)
+    assert classes.dtype == y.dtype
+    np.testing.assert_array_equal(classes, expected)
+    np.testing.assert_array_equal(codes, expected_codes)

@@ -7,11 +7,14 @@ from common import badly_scaled, certified_gap, cost, noisy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from sklearn_l2 import L2LogisticRegression
+from sklearn_l2.descent import exact_newton
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
-from sklearn_l2.descent.line_search import SAFE_MOVE
+from sklearn_l2.descent.exact_newton import ExactNewton
+from sklearn_l2.descent.line_search import SAFE_MOVE, dot, surely_falls
 from sklearn_l2.descent.newton import conjugate_gradients
 from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
@@ -92,6 +95,95 @@ def test_a_newton_step_that_moves_scores_little_is_safe(seed, n_classes, size, n
         safe = objective.largest_move(objective.compute_scores(s)) <= SAFE_MOVE
         after, _ = slope_at(objective, penalty, theta + s)
         assert (after[safe] <= (J - 0.1 * 2 * half)[safe] + 1e-12 * J[safe]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from([2, 3, 4]), st.floats(0.01, 5), st.floats(-2, 2))
+def test_a_step_that_is_known_to_go_down_does(seed, n_classes, size, bent):
+    X, y = noisy(60, 5, n_classes, seed=seed)
+    X *= size
+    objective, penalty, theta = start(X, y, standardized=True)
+    hessian = ExactHessian()
+    for shift in (0.0, 1.0, 3.0):
+        theta = theta + shift * np.random.default_rng(seed).standard_normal(theta.shape)
+        J, gradient = slope_at(objective, penalty, theta)
+        hessian.build(objective, penalty, theta)
+        _, s = decrement(hessian, gradient)
+        bend = objective.bend(objective.compute_scores(s))
+        _, aside = decrement(hessian, bend)
+        s += bent * aside
+        slope = dot(gradient, s)
+        energy = -slope - bent * dot(bend, s)
+        move = objective.largest_move(objective.compute_scores(s))
+        with np.errstate(over="ignore"):
+            sure = surely_falls(slope, energy, move)
+        after, _ = slope_at(objective, penalty, theta + s)
+        assert (after[sure] <= J[sure] + 1e-12 * J[sure]).all()
+
+
+@each_number_of_classes
+def test_the_bend_is_half_the_third_derivative(n_classes):
+    X, y = noisy(80, 5, n_classes)
+    objective, _, theta = start(X, y, standardized=True)
+    rng = np.random.default_rng(0)
+    theta = theta + rng.standard_normal(theta.shape)
+    s = 1e-3 * rng.standard_normal(theta.shape)
+    above, below, at = (objective.gradient(theta + t * s)[1].copy() for t in (1, -1, 0))
+    objective.gradient(theta)
+    assert_allclose(objective.bend(objective.compute_scores(s)), (above + below - 2 * at) / 2, rtol=1e-4, atol=1e-13)
+
+
+@each_number_of_classes
+def test_from_zero_newtons_first_step_goes_to_the_discriminant(n_classes, monkeypatch):
+    monkeypatch.setattr(exact_newton, "_SURE", 1.0)
+    X, y = noisy(300, 5, n_classes)
+    problems = LinearProblems(
+        target=(1.0 - 2.0 * y)[:, None, None] if n_classes == 2 else y[:, None],
+        n_score_rows=1 if n_classes == 2 else n_classes,
+        weights=np.ones((len(y), 1)),
+        lambd=np.array([1e-9]),
+    )
+    rows = RowBlocks(X)
+    columns = Columns.scaled(rows, intercept=True, centred=True)
+    objective, penalty, theta = problems.standardized(rows, columns), problems.penalty(columns), problems.start(columns)
+    _, gradient = slope_at(objective, penalty, theta)
+    ExactNewton(objective, penalty, ExactHessian(), tol=1e-12).step(theta, gradient)
+    expected = LinearDiscriminantAnalysis(solver="lsqr").fit(X, y)
+    (W,), (b,) = columns.to_model(theta)
+    if n_classes > 2:
+        expected.coef_ -= expected.coef_.mean(axis=0)
+        expected.intercept_ -= expected.intercept_.mean()
+        W, b = W - W.mean(axis=0), b - b.mean()
+    assert_allclose(W, expected.coef_, rtol=1e-6)
+    assert_allclose(b, expected.intercept_, rtol=1e-6, atol=1e-6)
+
+
+@each_number_of_classes
+@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("leaving", [True, False])
+def test_what_a_line_search_computed_ahead_is_the_next_gradient(n_classes, accepted, leaving):
+    X, y = noisy(80, 5, n_classes)
+    objective, _, theta = start(X, y, standardized=True)
+    objective.gradient(theta)
+    s = np.random.default_rng(0).standard_normal(theta.shape)
+    change = objective.compute_scores(s)
+    length = np.full(len(theta), 0.5)
+    objective.loss_after(objective.scores, change, length, np.arange(len(theta)))
+    if not accepted:
+        length[1] /= 2
+    objective.move(change, length)
+    theta = theta + length[:, None, None] * s
+    if leaving:
+        mask = np.array([True, False, True, True])
+        objective.keep(mask)
+        theta = theta[mask]
+    value, gradient = objective.gradient(theta)
+    curvature = objective.curvature
+    objective.set_scores(objective.compute_scores(theta))
+    expected_value, expected = objective.gradient(theta)
+    assert_allclose(value, expected_value, rtol=1e-13)
+    assert_allclose(gradient, expected, rtol=1e-10, atol=1e-14)
+    assert_allclose(curvature, objective.curvature, rtol=1e-10)
 
 
 def test_the_worst_of_safe_newton_steps_lowers_the_loss():

@@ -23,9 +23,32 @@ Mask = NDArray[np.bool_]
 
 EARLY_END = 1e-7  # J - J* down to which quasi-Newton steps and gradients in single precision lead
 _MAX_QUASI_NEWTON = 30
+_PATIENCE, _RESOLVED = 25, 1e-13
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 3
 MANY_ELEMENTS = 2**21
+
+
+class Standstill:
+    """Tells which problems have neither lowered J nor their decrement for many steps: numbers say no more."""
+
+    def __init__(self, n_problems: int) -> None:
+        self.least = np.full((2, n_problems), np.inf)  # J and decrement before the steps in `recent`
+        self.recent: list[tuple[Floats, Floats]] = []  # J and decrement at the last steps
+
+    def keep(self, mask: Mask) -> None:
+        """Drop problems; mask (P,)."""
+        self.least = self.least[:, mask]
+        self.recent = [(J[mask], decrement[mask]) for J, decrement in self.recent]
+
+    def after(self, J: Floats, decrement: Floats) -> Mask:
+        """The same after a step from J with a decrement, (P,) each."""
+        self.recent.append((J, decrement))
+        if len(self.recent) <= _PATIENCE:
+            return np.zeros(len(J), dtype=bool)
+        self.least = np.minimum(self.least, self.recent.pop(0))
+        lately = np.min(self.recent, axis=0)
+        return ~((lately[0] < self.least[0] - _RESOLVED * np.abs(lately[0])) | (lately[1] < self.least[1] / 2))
 
 
 class NewtonEnd:
@@ -33,13 +56,18 @@ class NewtonEnd:
 
     def __init__(self, newton: Newton) -> None:
         self.newton = newton
+        self.standstill = Standstill(newton.objective.n_problems)
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
         newton = self.newton
-        return np.where(newton.converged, CONVERGED, np.where(newton.unbounded, UNBOUNDED, STALLED * newton.stalled))
+        reason = STALLED * (newton.stalled | self.standstill.after(loss, newton.decrement))
+        reason[newton.unbounded] = UNBOUNDED
+        reason[newton.converged] = CONVERGED
+        return reason
 
     def keep(self, mask: Mask) -> None:
-        """The update forgets the problems itself."""
+        """Drop problems; mask (P,). The update forgets them itself."""
+        self.standstill.keep(mask)
 
 
 def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
@@ -100,16 +128,16 @@ def descend_newton(
     In single precision are then the products with Hessians only: a gradient that is exact mends what a step got wrong.
     """
     descent = Descent.start(theta)
-    twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
-    objective, penalty = problems.objective(rows, columns, twin), problems.penalty(columns)
-    metric = preconditioner or choose_preconditioner(objective, penalty, shared=False, hard=hard)
+    penalty = problems.penalty(columns)
+    metric = preconditioner or choose_preconditioner(problems, rows, columns, shared=False, hard=hard)
     newton: Newton
     if isinstance(metric, Exact):
-        objective = problems.standardized(rows, columns)
-        newton = ExactNewton(objective, penalty, metric, tol=tol)
+        newton = ExactNewton(problems.standardized(rows, columns), penalty, metric, tol=tol)
     else:
+        twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
+        objective = problems.objective(rows, columns, twin)
         newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough)
-    descend(descent, objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
+    descend(descent, newton.objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
 
 

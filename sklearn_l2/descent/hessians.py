@@ -19,8 +19,8 @@ _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as 
 
 def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: Any = np.float64) -> Floats:
     """Two classes: sample^T diag(curvature) sample, (D, D), from products in `dtype`."""
-    largest = max(float(curvature.max()), np.finfo(float).tiny)
-    root = np.sqrt(curvature / largest).astype(dtype)[:, None]
+    largest = 1.0 if dtype == np.float64 else max(float(curvature.max()), np.finfo(float).tiny)
+    root = np.sqrt(curvature / largest).astype(dtype, copy=False)[:, None]
 
     def add(part: slice, total: Floats) -> None:
         for some in pieces(part, _ROWS_AT_A_TIME):
@@ -28,8 +28,7 @@ def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: An
             total += multiply(scaled.T, scaled)
 
     (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
-    H *= largest
-    return H
+    return H * largest
 
 
 def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats, dtype: Any = None) -> Floats:
@@ -66,9 +65,7 @@ def cholesky_factor(H: Floats, ridge: Floats, dtype: Any = np.float64) -> tuple[
     diagonal = H.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0
     scale = 1 / np.sqrt(diagonal)
-    H = H * scale[:, None]
-    H *= scale
-    H = H.astype(dtype, copy=False)
+    H = (H * scale[:, None] * scale).astype(dtype, copy=False)
     jitter = _JITTER * float(np.finfo(H.dtype).eps)
     (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
     while True:

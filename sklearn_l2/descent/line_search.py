@@ -20,6 +20,8 @@ SMALL_MOVE = 0.5
 # falls by a tenth of s^T H s = -slope (Bach 2010, https://doi.org/10.1214/09-EJS521).
 SAFE_MOVE = 1.5
 ARMIJO = 1e-4  # of the fall of J that the slope promises, what a step must reach
+_RESOLVED_MOVE = 1e-3
+TINY = np.finfo(float).tiny
 _MAX_HALVINGS = 60
 
 
@@ -33,20 +35,28 @@ def per_problem(x: NDArray[Any]) -> NDArray[Any]:
     return x[:, None, None]
 
 
+def surely_falls(slope: Floats, energy: Floats, move: Floats) -> Mask:
+    """Whether a step is known to lower J enough, (P,), from its slope, s^T H s and how far it moves scores (Bach 2010).
+
+    J(x + s) - J(x) <= slope + s^T H s (e^d - d - 1) / d^2 for scores that move by d at most.
+    """
+    d = np.maximum(move, _RESOLVED_MOVE)
+    return slope + energy * (np.expm1(d) - d) / d**2 <= ARMIJO * slope
+
+
 def line_search(
     objective: LinearObjective,
     penalty: Penalty,
     params: Floats,
-    J: Floats,
     s: Floats,
     change: Floats,
     slope: Floats,
     certain: Mask,
 ) -> Floats:
-    """Step lengths (P,), 1 where it lowers J (P,) enough, else backtracked, 0 where none does.
+    """Step lengths (P,), 1 where it lowers J enough, else backtracked, 0 where none does.
 
-    `slope` (P,) is the fall of J expected of the step s (P, K, D), `change` the scores' change by it (n, P, K), and
-    `certain` tells which problems' full step is known to go down.
+    It starts where the objective's last gradient was. `slope` (P,) is the fall of J expected of the step s (P, K, D),
+    `change` the scores' change by it (n, P, K), and `certain` tells which problems' full step is known to go down.
     """
     length = np.ones(len(params))
     if certain.all():
@@ -56,7 +66,11 @@ def line_search(
     if scores is None:
         scores = objective.compute_scores(params)
     if objective.scores is None or objective.row_dtype != scores.dtype:  # rounded losses do not compare with exact ones
-        J = objective.loss_after(scores, change, 0 * length, np.arange(len(params))) + penalty.value(params)
+        loss = objective.loss_after(scores, change, 0 * length, np.arange(len(params)))
+    else:
+        assert objective.value is not None
+        loss = objective.value
+    J = loss + penalty.value(params)
     for _ in range(_MAX_HALVINGS):
         value = objective.loss_after(scores, change, length, np.flatnonzero(undecided))
         penalties = penalty.value(params + per_problem(length) * s)[undecided]

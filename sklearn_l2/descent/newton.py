@@ -10,11 +10,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SAFE_MOVE, SMALL_MOVE, dot, line_search, per_problem
+from .exact_newton import ExactNewton
+from .line_search import SAFE_MOVE, SMALL_MOVE, TINY, dot, line_search, per_problem
 from .linear import LinearObjective
 from .penalties import L2
-from .preconditioners import Exact, Preconditioner
-from .standardized import StandardizedObjective
+from .preconditioners import Preconditioner
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -23,10 +23,7 @@ Indices = NDArray[np.intp]
 _ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
 _SPEED = 10.0  # of Newton's method: after a step from a decrement of e about 10 e^2 is left of it
-_PATIENCE, _RESOLVED = 25, 1e-13
 _LONG = 10.0  # steps of conjugate gradients: M is far larger than H somewhere
-_TINY = np.finfo(float).tiny
-_LITTLE = 0.1  # of tol
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
 
 
@@ -104,63 +101,6 @@ class _NewtonSystem:
         return Hd
 
 
-class Standstill:
-    """Tells which problems have neither lowered J nor their decrement for many steps: numbers say no more."""
-
-    def __init__(self, n_problems: int) -> None:
-        self.least = np.full((2, n_problems), np.inf)  # J and decrement before the steps in `recent`
-        self.recent: list[tuple[Floats, Floats]] = []  # J and decrement at the last steps
-
-    def keep(self, mask: Mask) -> None:
-        """Drop problems; mask (P,)."""
-        self.least = self.least[:, mask]
-        self.recent = [(J[mask], decrement[mask]) for J, decrement in self.recent]
-
-    def after(self, J: Floats, decrement: Floats) -> Mask:
-        """The same after a step from J with a decrement, (P,) each."""
-        self.recent.append((J, decrement))
-        if len(self.recent) <= _PATIENCE:
-            return np.zeros(len(J), dtype=bool)
-        self.least = np.minimum(self.least, self.recent.pop(0))
-        lately = np.min(self.recent, axis=0)
-        return ~((lately[0] < self.least[0] - _RESOLVED * np.abs(lately[0])) | (lately[1] < self.least[1] / 2))
-
-
-class ExactNewton:
-    """s = -H^-1 g with the Hessian itself; theta := theta + t s.
-
-    `converged`, `stalled` and `unbounded` are as of a TruncatedNewton.
-    """
-
-    def __init__(self, objective: StandardizedObjective, penalty: L2, hessian: Exact, *, tol: float) -> None:
-        self.objective, self.penalty, self.preconditioner, self.tol = objective, penalty, hessian, tol
-        self.standstill = Standstill(objective.n_problems)
-        self.converged, self.stalled, self.unbounded = np.zeros((3, objective.n_problems), dtype=bool)
-
-    def keep(self, mask: Mask) -> None:
-        """Drop problems; mask (P,). The loop tells objective and penalty itself."""
-        self.standstill.keep(mask)
-
-    def step(self, params: Floats, gradient: Floats) -> None:
-        """One Newton step for every problem of the batch, params (P, K, D), in place."""
-        assert self.objective.value is not None
-        J = self.objective.value + self.penalty.value(params)
-        self.preconditioner.build(self.objective, self.penalty, params)
-        s = -self.preconditioner.solve(gradient, np.arange(len(params)))
-        slope = dot(gradient, s)
-        change = self.objective.score_changes(s)
-        move = self.objective.largest_move(change)
-        length = line_search(self.objective, self.penalty, params, J, s, change, slope, move <= SAFE_MOVE)
-        params += per_problem(length) * s
-        self.objective.move(change, length)
-        decrement = np.maximum(-slope / 2, _TINY)
-        small = move <= SMALL_MOVE
-        # Scores that move by d change their curvature by d of it at most, which leaves d^2 of the decrement at most.
-        self.converged = small & (move**2 * decrement <= _LITTLE * self.tol)
-        self.unbounded = ~small & (decrement <= self.tol) & (self.penalty.lambd == 0)
-        self.stalled = (length == 0) | self.standstill.after(J, decrement)
-
-
 class TruncatedNewton:
     """s solves H s = -g to 10 per cent or better at the current point; theta := theta + t s.
 
@@ -187,7 +127,6 @@ class TruncatedNewton:
         self.stalled = np.zeros(n_problems, dtype=bool)
         self.unbounded = np.zeros(n_problems, dtype=bool)
         self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
-        self.standstill = Standstill(n_problems)
         self.debt = 0.0 if preconditioner.is_built else np.inf
 
     def keep(self, mask: Mask) -> None:
@@ -204,7 +143,6 @@ class TruncatedNewton:
             "doubted",
         ):
             setattr(self, name, getattr(self, name)[mask])
-        self.standstill.keep(mask)
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
@@ -213,11 +151,9 @@ class TruncatedNewton:
         elif self.debt >= self.preconditioner.cost:
             self.preconditioner.build(self.objective, self.penalty, params)
             self.debt = 0.0
-        assert self.objective.value is not None
-        J = self.objective.value + self.penalty.value(params)
         s = self._newton_direction(params, gradient)
         slope = dot(gradient, s)
-        decrement = np.maximum(-slope / 2, _TINY)
+        decrement = np.maximum(-slope / 2, TINY)
         self.reduction = np.where(np.isinf(self.decrement), 1.0, np.minimum(decrement / self.decrement, 1.0))
         self.decrement = decrement
 
@@ -229,11 +165,11 @@ class TruncatedNewton:
             move, drift = self.objective.moves(change)
             left = self.preconditioner.safety * self.residual + np.minimum(drift, move**2 * decrement)
         small = move <= SMALL_MOVE
-        length = line_search(self.objective, self.penalty, params, J, s, change, slope, move <= SAFE_MOVE)
+        length = line_search(self.objective, self.penalty, params, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
         self.objective.move(change, length)
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
-        self.stalled = (length == 0) | self.standstill.after(J, decrement)
+        self.stalled = length == 0
         self.converged = (left <= self.tol) & small
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
+from .columns import Columns
 from .hessians import binary_hessian, cholesky_factor, inverse_cholesky, softmax_hessian, softmax_hessian_of_curved_rows
 from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
+from .problems import LinearProblems
 from .rows import RowBlocks, even_sample, sample_along
 from .standardized import StandardizedObjective
 
@@ -70,31 +72,32 @@ class Preconditioner(Protocol):
 
 
 def choose_preconditioner(
-    objective: LinearObjective, penalty: L2, *, shared: bool, hard: bool = False
+    problems: LinearProblems, rows: RowBlocks, columns: Columns, *, shared: bool, hard: bool = False
 ) -> Preconditioner | Exact:
     """The preconditioner that suits the shape of X and the number of classes.
 
     `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together. `hard`: a
     cheaper one is known to have failed.
     """
-    D, K, n_problems = objective.n_parameters, objective.n_score_rows, objective.n_problems
-    size = D * K
-    pays = objective.is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
-    if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(objective.rows, size):
-        if not objective.is_binary and Kronecker.suits(objective.rows, D, K):
-            return Kronecker(objective)
-        return Diagonal(_STALE_WILL_DO if objective.rows.is_sparse and objective.is_binary else 1.0)
+    D, K, n_problems = rows.n_columns + columns.intercept, problems.n_score_rows, len(problems.lambd)
+    size, is_binary = D * K, K == 1
+    pays = is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
+    if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(rows, size):
+        if not is_binary and Kronecker.suits(rows, D, K):
+            return Kronecker(problems.objective(rows, columns))
+        return Diagonal(_STALE_WILL_DO if rows.is_sparse and is_binary else 1.0)
     of_data: NDArray[Any] = np.arange(n_problems)
     of_factor = of_data
     if shared:
-        strength = np.log10(np.maximum(penalty.lambd / penalty.m, np.finfo(float).tiny))
+        strength = np.log10(np.maximum(problems.lambd / problems.m, np.finfo(float).tiny))
         of_data, of_factor = np.round(strength), np.round(strength, 2)
     all_differ = not shared or len(np.unique(of_data)) == n_problems
-    if all_differ and objective.rows.n_rows * size**2 <= _FEW_OPERATIONS:
+    if all_differ and rows.n_rows * size**2 <= _FEW_OPERATIONS:
         return ExactHessian()
     if size > _MANY_PARAMETERS:
         of_factor = of_data
-    if objective.is_binary:
+    objective = problems.objective(rows, columns)
+    if is_binary:
         return SampledHessian(objective, binary_hessian, of_data, of_factor, (np.float32, np.float64))
     return SampledHessian(objective, softmax_hessian, of_data, of_factor)
 
@@ -156,6 +159,7 @@ class Exact(ABC):
     """The Hessian itself, built anew for every step."""
 
     rough = False
+    keeps_factor = True  # or else every solution takes a factorization
 
     @abstractmethod
     def build(self, objective: StandardizedObjective, penalty: L2, theta: Floats) -> None:

@@ -91,7 +91,7 @@ class ProximalNewton:
         J = self.objective.value + self.penalty.value(params)
         # Where J no longer resolves the descent, a small move is known to go down and needs no test.
         certain = small & (-slope <= _RESOLUTION * J)
-        length = line_search(self.objective, self.penalty, params, J, s, change, slope, certain)
+        length = line_search(self.objective, self.penalty, params, s, change, slope, certain)
         length[slope > 0] = 0.0
         params += length[:, None, None] * s
         self.objective.move(change, length)

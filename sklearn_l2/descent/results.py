@@ -67,9 +67,10 @@ def finish(
     if problems.dtype != np.float64:
         W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
         theta = columns.from_model(W, b)
-    objective = problems.objective(rows, columns)
     if last is not None and last.scores_are_current and last.n_problems == len(theta) and theta is descent.params:
         objective = last
+    else:
+        objective = problems.objective(rows, columns)
     unpenalized = problems.lambd == 0
     if certify or unpenalized.any():
         J, penalized, gap = _certified(problems, objective, columns, theta)

@@ -42,6 +42,8 @@ _LARGEST_CURVATURE = 0.25  # of a row's log loss
 class RowSpaceHessian(Exact):
     """H of each problem at the point of the objective's last gradient, with an unpenalized bias if there is one."""
 
+    keeps_factor = False
+
     def __init__(self, rows: RowBlocks) -> None:
         self.rows = rows
         self.gram = multiply(rows.X, rows.X.T)

@@ -182,8 +182,7 @@ def _set_out(
     theta = problems.start(columns) if start is None else columns.from_model(*start)
     if preconditioner is None:
         shared = start is not None or theta.size > _MANY_PARAMETERS
-        objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
-        preconditioner = choose_preconditioner(objective, penalty, shared=shared)
+        preconditioner = choose_preconditioner(problems, rows, columns, shared=shared)
         if isinstance(preconditioner, Kronecker) and start is None:
             rough = descend_quasi_newton(
                 problems, rows, columns, theta, preconditioner, tol=_ROUGH, max_iter=_SAMPLE_MAX_ITER

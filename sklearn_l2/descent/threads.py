@@ -7,14 +7,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import scipy.linalg  # noqa: F401  (loads scipy's own BLAS, so that the controller below sees it)
 from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
 _users = 0
-_limit: Any = None
+_before: list[int] = []  # threads of each library
 
 
 @cache
@@ -37,10 +36,13 @@ def available_threads() -> int:
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread; the last of several overlapping users restores what the first one found."""
-    global _users, _limit
+    global _users, _before
     with _lock:
         if _users == 0:
-            _limit = _blas().limit(limits=1)
+            libraries = _blas().lib_controllers
+            _before = [library.num_threads for library in libraries]
+            for library in libraries:  # a ThreadpoolController's own limit takes three times as long
+                library.set_num_threads(1)
         _users += 1
     try:
         yield
@@ -48,5 +50,5 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
-                _limit.restore_original_limits()
-                _limit = None
+                for library, n_threads in zip(_blas().lib_controllers, _before, strict=True):
+                    library.set_num_threads(n_threads)
