@@ -19,7 +19,9 @@ from .standardized import StandardizedObjective
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
-_LITTLE = 1e-5  # of tol: an error of W shows in J with its square only
+# Of tol, what may be left. An error of W shows in J with its square only: where J is wanted to the last digit, so is W.
+_LITTLE, _NEXT_TO_NOTHING = 0.1, 1e-5
+_LAST_DIGITS = 1e-11
 _LONG, _BENDABLE = 1.0, 3.0  # moves of scores: beyond, a start takes the discriminant; up to which a bend helps
 _SURE = 0.9  # of what least squares explain: on few rows, some of it is chance
 
@@ -32,6 +34,7 @@ class ExactNewton:
 
     def __init__(self, objective: StandardizedObjective, penalty: L2, hessian: Exact, *, tol: float) -> None:
         self.objective, self.penalty, self.preconditioner, self.tol = objective, penalty, hessian, tol
+        self.enough = tol * (_LITTLE if tol > _LAST_DIGITS else _NEXT_TO_NOTHING)
         self.is_first = True
         self.decrement: Floats = np.empty(0)
         self.converged, self.stalled, self.unbounded = np.zeros((3, objective.n_problems), dtype=bool)
@@ -52,7 +55,7 @@ class ExactNewton:
         move = objective.largest_move(change)
         # Scores that move by d change their curvature by d of it at most, which leaves d^2 of the decrement at most.
         left = move**2 * self.decrement
-        leaves_much = left > _LITTLE * self.tol
+        leaves_much = left > self.enough
         from_zero = self.is_first and not params[..., : objective.rows.n_columns].any()
         self.is_first = False
         longer = leaves_much & (move > _LONG) & from_zero
@@ -77,7 +80,7 @@ class ExactNewton:
         params += per_problem(length) * s
         objective.move(change, length)
         small = move <= SMALL_MOVE
-        self.converged = small & (left <= _LITTLE * self.tol)
+        self.converged = small & (left <= self.enough)
         self.unbounded = ~small & (self.decrement <= self.tol) & (self.penalty.lambd == 0)
         self.stalled = length == 0
 

@@ -19,8 +19,8 @@ _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as 
 
 def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: Any = np.float64) -> Floats:
     """Two classes: sample^T diag(curvature) sample, (D, D), from products in `dtype`."""
-    largest = 1.0 if dtype == np.float64 else max(float(curvature.max()), np.finfo(float).tiny)
-    root = np.sqrt(curvature / largest).astype(dtype, copy=False)[:, None]
+    largest = max(float(curvature.max()), np.finfo(float).tiny)
+    root = np.sqrt(curvature / largest).astype(dtype)[:, None]
 
     def add(part: slice, total: Floats) -> None:
         for some in pieces(part, _ROWS_AT_A_TIME):
@@ -28,7 +28,8 @@ def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: An
             total += multiply(scaled.T, scaled)
 
     (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
-    return H * largest
+    H *= largest
+    return H
 
 
 def softmax_hessian(rows: RowBlocks, sample: Floats, p: Floats, share: Floats, dtype: Any = None) -> Floats:

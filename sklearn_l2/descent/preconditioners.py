@@ -36,6 +36,8 @@ _FEWEST_ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER, _ROWS_PER_PARAMETER_OF_MANY = 8
 _MANY_PROBLEMS = 8
 _MANY_PARAMETERS = 200  # a factor of so many takes longer than the steps it saves
 _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls around it
+_OPERATIONS_FROM_FAR = 4e7  # and these less than the many steps that other ones take from W = 0
+_FEW_ROWS_PER_PARAMETER = 4 * _ROWS_PER_PARAMETER  # a problem with more has a start near its optimum
 _SMALL = 150
 _LARGEST_CHOLESKY = 1000
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
@@ -72,12 +74,18 @@ class Preconditioner(Protocol):
 
 
 def choose_preconditioner(
-    problems: LinearProblems, rows: RowBlocks, columns: Columns, *, shared: bool, hard: bool = False
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    *,
+    shared: bool,
+    hard: bool = False,
+    rough: bool = False,
 ) -> Preconditioner | Exact:
     """The preconditioner that suits the shape of X and the number of classes.
 
     `shared`: problems whose lambda/m lie within a factor of about 10 have the data part of it together. `hard`: a
-    cheaper one is known to have failed.
+    cheaper one is known to have failed. `rough`: the first digits will do.
     """
     D, K, n_problems = rows.n_columns + columns.intercept, problems.n_score_rows, len(problems.lambd)
     size, is_binary = D * K, K == 1
@@ -92,7 +100,8 @@ def choose_preconditioner(
         strength = np.log10(np.maximum(problems.lambd / problems.m, np.finfo(float).tiny))
         of_data, of_factor = np.round(strength), np.round(strength, 2)
     all_differ = not shared or len(np.unique(of_data)) == n_problems
-    if all_differ and rows.n_rows * size**2 <= _FEW_OPERATIONS:
+    starts_far = n_problems == 1 and not rough and rows.n_rows <= _FEW_ROWS_PER_PARAMETER * size
+    if all_differ and rows.n_rows * size**2 <= (_OPERATIONS_FROM_FAR if starts_far else _FEW_OPERATIONS):
         return ExactHessian()
     if size > _MANY_PARAMETERS:
         of_factor = of_data

@@ -173,7 +173,12 @@ def _minimize(
 
 
 def _set_out(
-    problems: LinearProblems, rows: RowBlocks, columns: Columns, start: tuple[Floats, Floats] | None
+    problems: LinearProblems,
+    rows: RowBlocks,
+    columns: Columns,
+    start: tuple[Floats, Floats] | None,
+    *,
+    rough: bool = False,
 ) -> tuple[Floats, Preconditioner | Exact]:
     """Where a descent begins, by default near its end where that is cheap to know; the preconditioner for it."""
     preconditioner: Preconditioner | Exact | None = None
@@ -182,12 +187,12 @@ def _set_out(
     theta = problems.start(columns) if start is None else columns.from_model(*start)
     if preconditioner is None:
         shared = start is not None or theta.size > _MANY_PARAMETERS
-        preconditioner = choose_preconditioner(problems, rows, columns, shared=shared)
+        preconditioner = choose_preconditioner(problems, rows, columns, shared=shared, rough=rough)
         if isinstance(preconditioner, Kronecker) and start is None:
-            rough = descend_quasi_newton(
+            early = descend_quasi_newton(
                 problems, rows, columns, theta, preconditioner, tol=_ROUGH, max_iter=_SAMPLE_MAX_ITER
             )
-            theta, preconditioner = rough.params, preconditioner.unbuilt()
+            theta, preconditioner = early.params, preconditioner.unbuilt()
     return theta, preconditioner
 
 
@@ -226,7 +231,7 @@ def _rough_optimum(
 ) -> tuple[tuple[Floats, Floats] | None, Preconditioner | Exact]:
     """W and b within about tol of the optimum, or None where there may be none; the preconditioner used."""
     columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
-    theta, preconditioner = _set_out(problems, rows, columns, None)
+    theta, preconditioner = _set_out(problems, rows, columns, None, rough=True)
     begin, n = (problems, rows, columns, theta), _SAMPLE_MAX_ITER
     if isinstance(preconditioner, Exact) or preconditioner.rough:
         descent, _ = descend_newton(*begin, preconditioner, tol=tol, max_iter=n)

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns
-from .hessians import binary_hessian, softmax_hessian
+from .hessians import softmax_hessian
 from .linear import LinearObjective
-from .rows import RowBlocks
+from .rows import RowBlocks, multiply
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -140,4 +140,10 @@ class StandardizedObjective(LinearObjective):
         curvature = self.curvature[:, problem]
         if not self.is_binary:
             return softmax_hessian(self.rows, self.matrix, curvature, self.share_of(slice(None), problem))
-        return binary_hessian(self.rows, self.matrix, curvature[:, 0])
+        root = np.sqrt(curvature)
+
+        def add(part: slice, total: Floats) -> None:
+            scaled = root[part] * self.matrix[part]
+            total += multiply(scaled.T, scaled)
+
+        return self.rows.sum_range(len(root), add, (self.n_parameters, self.n_parameters))[0]
