@@ -15,7 +15,7 @@ from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
 from sklearn_l2.descent.exact_newton import ExactNewton
 from sklearn_l2.descent.line_search import SAFE_MOVE, dot, surely_falls
-from sklearn_l2.descent.newton import conjugate_gradients
+from sklearn_l2.descent.newton import TruncatedNewton, conjugate_gradients
 from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.results import LinearFit, no_worse_than_zero
@@ -310,6 +310,40 @@ def test_sparse_problems_end_at_their_optimum_by_rounded_steps(n_classes, smalle
         fit = solve_newton(problems, rows, tol=1e-12, max_iter=1000)
     assert fit.converged.all()
     assert (fit.dual_gap <= 1e-11).all()
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-12])
+@pytest.mark.parametrize("bias", [{}, {"penalize_intercept": True}, {"fit_intercept": False}])
+def test_problems_that_the_penalty_shows_to_be_near_are_near(bias, tol, monkeypatch):
+    X, y = noisy(1000, 400)
+    X = np.where(np.abs(X) < 1, 0, X + 1)
+    lambds = np.array([0.1, 1.0, 10.0])
+    problems = LinearProblems(
+        (1.0 - 2.0 * y)[:, None, None], 1, np.ones((1000, 1)), lambds, fold=np.zeros(3, int), **bias
+    )
+
+    def J(W, b, lambd):
+        return cost(W, b, X, y, lambd, penalize_intercept=problems.penalize_intercept)
+
+    known, near_places = TruncatedNewton._known_to_be_near, []
+
+    def spy(newton, params, gradient):
+        near = known(newton, params, gradient)
+        near_places.extend(zip(newton.penalty.lambd[near], params[near], strict=True))
+        assert not problems.free_bias or (np.abs(gradient[near, :, -1]) < 1e-7).all()
+        return near
+
+    with RowBlocks(sp.csr_array(X), n_scores=3) as rows:
+        best = solve_newton(problems, rows, tol=1e-14, max_iter=1000)
+        monkeypatch.setattr(TruncatedNewton, "_known_to_be_near", spy)
+        fit = solve_newton(problems, rows, tol=tol, max_iter=1000)
+        columns = Columns.scaled(rows, intercept=problems.fit_intercept, centred=problems.free_bias)
+    assert fit.converged.all()
+    least = dict(zip(lambds, map(J, best.W, best.b, lambds), strict=True))
+    assert near_places
+    for lambd, theta in near_places:
+        (W,), (b,) = columns.to_model(theta[None])
+        assert J(W, b, lambd) <= least[lambd] + 1.001 * tol + 1e-15
 
 
 @each_number_of_classes

@@ -12,7 +12,7 @@ from .columns import Columns
 from .linear import LinearObjective
 from .loop import Descent, descend
 from .newton import ExactNewton, Newton, TruncatedNewton
-from .preconditioners import Exact, Preconditioner, choose_preconditioner
+from .preconditioners import Exact, Preconditioner, choose_preconditioner, has_only_diagonal
 from .problems import LinearProblems
 from .quasi_newton import QuasiNewton, QuasiNewtonEnd
 from .results import CONVERGED, STALLED, UNBOUNDED
@@ -73,8 +73,8 @@ class NewtonEnd:
 def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
     """Whether products with a copy of X in single precision save more time than the copy takes."""
     if rows.is_sparse:
-        many_scores = problems.n_score_rows > 1 or not rows.divided
-        return rows.fits_in_single_precision and many_scores
+        many_products = problems.n_score_rows > 1 or has_only_diagonal(rows, rows.n_columns)
+        return rows.fits_in_single_precision and many_products
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
     return rows.fits_in_single_precision and (many_scores or rows.n_elements >= MANY_ELEMENTS)
 
@@ -136,7 +136,8 @@ def descend_newton(
     else:
         twin = objective_in_single_precision(problems, rows, columns) if in_single_precision else None
         objective = problems.objective(rows, columns, twin)
-        newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough)
+        free_bias = problems.free_bias
+        newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough, free_bias=free_bias)
     descend(descent, newton.objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
     return descent, newton
 

@@ -144,8 +144,8 @@ class LinearObjective:
         return scores
 
     def score_changes(self, s: Floats) -> Floats:
-        """X~ s for a step s (P, K, D), as precise as products with the Hessian are: (n, P, K)."""
-        return (self.twin or self).compute_scores(s)
+        """X~ s for a step s (P, K, D): (n, P, K); in the precision of the Hessian's products if no scores are kept."""
+        return (self if self.keeps_scores else self.twin or self).compute_scores(s)
 
     # -- the loss at the current scores ---------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class LinearObjective:
 
     def move(self, step: Floats, length: Floats) -> None:
         """scores += length * step, with step (n, P, K) and length (P,), where they are kept."""
-        if self.scores is None or self.twin is not None:  # a rounded step would leave rounded scores
+        if self.scores is None:
             return
 
         def add(rows: slice) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .certificate import best_bias_shift
 from .exact_newton import ExactNewton
 from .line_search import SAFE_MOVE, SMALL_MOVE, TINY, dot, line_search, per_problem
 from .linear import LinearObjective
@@ -20,8 +21,10 @@ Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
-_ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
+ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
+# With sparse X and two classes, where a step costs little beside its conjugate gradients, which are many: measured.
+_LOOSE, _SPEED_IF_LOOSE = 0.1, 150.0
 _SPEED = 10.0  # of Newton's method: after a step from a decrement of e about 10 e^2 is left of it
 _LONG = 10.0  # steps of conjugate gradients: M is far larger than H somewhere
 _FREE_STEPS = 2  # conjugate-gradient steps a fresh preconditioner needs as well
@@ -45,8 +48,8 @@ def conjugate_gradients(
     Returns s (A, K, D), the energy r^T H^-1 r of its residual (A,), the longest step (A,) and the number of steps (A,).
     A step is longer than 1 where M is larger than H: the energy is estimated by r^T M^-1 r times the longest step, or
     times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s (or of g^T M^-1 g, if that
-    is less), or to `speed` times its square, 0.01 (10 per cent of the step) at most; below that only as long as it is
-    above `floor`, and never below `floor` / 100.
+    is less), or to `speed` times its square; below 0.01 (10 per cent of the step) only as long as it is above `floor`,
+    and never below `floor` / 100.
     """
     s = own = np.zeros_like(gradient)  # own: of the active ones
     energy, gained = np.zeros((2, len(s)))
@@ -83,7 +86,7 @@ def conjugate_gradients(
         energy[active] = left = rz * np.minimum(longest[active], _LONG)
         of_step = np.minimum(gained[active], first[active])
         target = np.minimum(tolerance[active], speed * of_step) * of_step
-        target = np.minimum(np.maximum(target, floor), _ENERGY_TOLERANCE * of_step)
+        target = np.maximum(target, np.minimum(floor, ENERGY_TOLERANCE * of_step))
         running = usable & (left > np.maximum(target, floor / 100))
 
 
@@ -102,10 +105,11 @@ class _NewtonSystem:
 
 
 class TruncatedNewton:
-    """s solves H s = -g to 10 per cent or better at the current point; theta := theta + t s.
+    """s solves H s = -g to 10 per cent or better near the optimum; theta := theta + t s.
 
     A problem has converged when its decrement, -(1/2) g^T s, an estimate of J - J*, is at most tol; it still takes that
-    last step. `converged`, `stalled` and `unbounded` (P,) say how the last step went.
+    last step. No step is taken where the penalty's curvature alone shows that J - J* is at most tol. `converged`,
+    `stalled` and `unbounded` (P,) say how the last step went.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class TruncatedNewton:
         *,
         tol: float,
         thorough: bool = False,
+        free_bias: bool = True,
     ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
         self.tol, self.thorough = tol, thorough
@@ -128,6 +133,9 @@ class TruncatedNewton:
         self.unbounded = np.zeros(n_problems, dtype=bool)
         self.strayed, self.doubted = np.zeros((2, n_problems), dtype=bool)
         self.debt = 0.0 if preconditioner.is_built else np.inf
+        self.is_loose = preconditioner.rough and objective.is_binary and not thorough
+        self.bias_is_best = not free_bias  # whether J is least in it
+        self.mends_bias = free_bias and preconditioner.rough and objective.is_binary and objective.keeps_scores
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The loop tells objective and penalty itself."""
@@ -146,9 +154,18 @@ class TruncatedNewton:
 
     def step(self, params: Floats, gradient: Floats) -> None:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
+        near = self._known_to_be_near(params, gradient)
+        if near.all() and self.objective.scores is not None:
+            self.converged = near
+            self.objective.set_scores(self.objective.scores)
+            return
+        if near.any():
+            gradient = np.where(per_problem(near), 0.0, gradient)
         if self.doubted.any():
             self.preconditioner.renew(self.objective, self.penalty, params, self.doubted)
-        elif self.debt >= self.preconditioner.cost:
+        elif self.debt >= self.preconditioner.cost or (
+            self.preconditioner.rough and self.preconditioner.outdated(self.objective).any()
+        ):
             self.preconditioner.build(self.objective, self.penalty, params)
             self.debt = 0.0
         s = self._newton_direction(params, gradient)
@@ -168,6 +185,13 @@ class TruncatedNewton:
         length = line_search(self.objective, self.penalty, params, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
         self.objective.move(change, length)
+        if self.mends_bias:
+            # Of its decrement a step leaves the square at least: only below may it have been the last one.
+            self.bias_is_best = bool((decrement**2 <= self.tol).any())
+            if self.bias_is_best:
+                shift, _ = best_bias_shift(self.objective)
+                params[..., -1] += shift
+                self.objective.move(np.broadcast_to(shift, change.shape), np.ones(len(params)))
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = length == 0
         self.converged = (left <= self.tol) & small
@@ -177,17 +201,30 @@ class TruncatedNewton:
         self.doubted |= self.strayed & (not self.preconditioner.rough)
         self.converged &= renewed | ~self.doubted
 
+    def _known_to_be_near(self, params: Floats, gradient: Floats) -> Mask:
+        """Where J - J* <= tol is certain, (P,): it is (1/2) g^T R^-1 g at most, with the curvature R of the penalty."""
+        if not (self.preconditioner.rough and self.bias_is_best):
+            return np.zeros(len(params), dtype=bool)
+        slope = gradient[self.penalty.part]
+        return np.einsum("pkd,pkd->p", slope, slope / self.penalty.ridge(params)) / 2 <= self.tol
+
+    def _tolerance(self) -> Floats:
+        """Up to which share of its energy a Newton system is solved, (P,)."""
+        if self.is_loose:
+            return np.full(len(self.reduction), _LOOSE)
+        # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
+        return np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else ENERGY_TOLERANCE)
+
     def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
         """s (P, K, D) with H s = -gradient."""
         system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
-        # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         s, self.residual, longest, steps = conjugate_gradients(
             system,
             gradient.astype(self.preconditioner.dtype, copy=False),
-            np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else _ENERGY_TOLERANCE),
+            self._tolerance(),
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else self.tol / (2 * self.preconditioner.safety),
-            speed=np.inf if self.preconditioner.rough else _SPEED,
+            speed=_SPEED_IF_LOOSE if self.is_loose else np.inf if self.preconditioner.rough else _SPEED,
         )
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))

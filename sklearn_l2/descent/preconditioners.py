@@ -45,6 +45,7 @@ _BUILDS_TOGETHER = 2
 _LARGEST_TRACE_IN_SINGLE = 1e5  # of M^-1, with M's diagonal of ones: its least eigenvalue is then well above rounding
 _SMALLEST_IN_SINGLE = 1e-15  # its square is far from what single precision cannot hold
 _DRIFT = 3.0  # of the total curvature, up to which M is taken for what it was; less than the safety on a residual
+_DRIFT_OF_DIAGONAL = 1.5  # which costs little to renew
 
 
 class Preconditioner(Protocol):
@@ -128,22 +129,29 @@ def n_sampled_rows(n_rows: int, size: int, n_problems: int = 1) -> int:
     return int(np.clip(affordable, _FEWEST_ROWS_PER_PARAMETER * size, most * size))
 
 
+def _has_drifted(ratio: Floats, most: float) -> Mask:
+    """Where a ratio, also if it is not a number, is far from 1."""
+    return ~((ratio >= 1 / most) & (ratio <= most))
+
+
 class Diagonal:
     """The Hessian's diagonal: for large sparse X, and for softmax with more columns than Kronecker can take."""
 
     rough = True
-    safety = SAFETY
+    safety = 3 * SAFETY  # as many times more is what the penalty's curvature alone tells of a residual
 
     def __init__(self, cost: float) -> None:
         self.cost = cost
         self.dtype: Any = np.float64
         self.inverse: Floats = np.empty(0)
+        self.total_curvature: Floats = np.empty(0)  # when it was built
 
     @property
     def is_built(self) -> bool:
         return self.inverse.size > 0
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
+        self.total_curvature = objective.total_curvature()
         diagonal = objective.hessian_diagonal() + penalty.curvature(theta)
         inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny ** 0.5)
         if objective.twin is not None:
@@ -155,13 +163,13 @@ class Diagonal:
         self.build(objective, penalty, theta)
 
     def outdated(self, objective: LinearObjective) -> Mask:
-        return np.zeros(objective.n_problems, dtype=bool)
+        return _has_drifted(objective.total_curvature() / self.total_curvature, _DRIFT_OF_DIAGONAL)
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
         return (self.inverse if len(problems) == len(self.inverse) else self.inverse[problems]) * r
 
     def keep(self, mask: NDArray[np.bool_]) -> None:
-        self.inverse = self.inverse[mask]
+        self.inverse, self.total_curvature = self.inverse[mask], self.total_curvature[mask]
 
 
 class Exact(ABC):
@@ -249,8 +257,7 @@ class SampledHessian:
         self._build(objective, penalty, theta, stale)
 
     def outdated(self, objective: LinearObjective) -> Mask:
-        ratio = objective.total_curvature() / self.total_curvature
-        return ~((ratio >= 1 / _DRIFT) & (ratio <= _DRIFT))
+        return _has_drifted(objective.total_curvature() / self.total_curvature, _DRIFT)
 
     def _build(self, objective: LinearObjective, penalty: L2, theta: Floats, which: Mask) -> None:
         ridge = penalty.curvature(theta).reshape(len(theta), -1)

@@ -68,7 +68,9 @@ def finish(
         W, b = (a.astype(problems.dtype).astype(np.float64) for a in (W, b))
         theta = columns.from_model(W, b)
     if last is not None and last.scores_are_current and last.n_problems == len(theta) and theta is descent.params:
-        objective = last
+        assert last.scores is not None
+        objective = last if last.twin is None else problems.objective(rows, columns)  # whose losses are not rounded
+        objective.set_scores(last.scores)
     else:
         objective = problems.objective(rows, columns)
     unpenalized = problems.lambd == 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .columns import Columns
 from .linear import LinearObjective
-from .newton import conjugate_gradients
+from .newton import ENERGY_TOLERANCE, conjugate_gradients
 from .quadratic import Hessian, Solve
 from .rows import RowBlocks, multiply
 
@@ -210,7 +210,7 @@ class ProductHessian:
             s, *_ = conjugate_gradients(
                 _DampedSystem(self, damping, still_free),
                 np.where(still_free, r, 0.0)[None, None],
-                np.array([tolerance]),
+                np.array([min(tolerance, ENERGY_TOLERANCE)]),
                 max_steps=min(20 + 2 * len(r), _MAX_CG_STEPS),
                 floor=0.0,
             )
