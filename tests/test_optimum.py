@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from common import REAL, badly_scaled, certified_gap, cost, early, gradient, load, noisy, standardized
+from common import REAL, badly_scaled, certified_gap, cost, early, gradient, load, noisy, probabilities, standardized
 from mpmath import mp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -236,6 +236,30 @@ DEPENDENT = {
     "repeated": lambda Z, rng: Z[:, rng.integers(0, 15, 30)],
     "nearly the same": lambda Z, rng: Z @ (np.ones((30, 30)) + 1e-6 * rng.standard_normal((30, 30))),
 }
+
+
+@pytest.mark.parametrize("lambd", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("bad", [False, True])
+def test_many_columns(lambd, bad):
+    """Where classes overlap, a Hessian takes over from its diagonal at last; where they hardly do, it does not."""
+    X, y = noisy(1800, 1050)
+    X = badly_scaled(X) if bad else X
+    s = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    model = L2LogisticRegression(lambd=lambd).fit(X, y, s)
+    assert newton_decrement(model, X, y, lambd, s) <= 1e-12
+    np.testing.assert_array_equal(L2LogisticRegression(lambd=lambd).fit(X, y, s).coef_, model.coef_)
+
+
+def newton_decrement(model, X, y, lambd, s):
+    """(1/2) g^T H^-1 g of a model of two classes, by the formulas."""
+    m, A = s.sum(), np.column_stack([X, np.ones(len(X))])
+    theta = np.append(model.coef_, model.intercept_)
+    p = probabilities(np.stack([0 * y, A @ theta], axis=1))[:, 1]
+    ridge = np.append(np.full(X.shape[1], lambd / m), 0.0)
+    g = A.T @ (s * (p - y)) / m + ridge * theta
+    H = (A.T * (s * p * (1 - p) / m)) @ A + np.diag(ridge)
+    scale = 1 / np.sqrt(np.diag(H))
+    return (scale * g) @ np.linalg.solve(scale[:, None] * H * scale, scale * g) / 2
 
 
 @pytest.mark.parametrize("lambd", [1e-6, 1e-3])

@@ -22,7 +22,7 @@ Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 EARLY_END = 1e-7  # J - J* down to which quasi-Newton steps and gradients in single precision lead
-_MAX_QUASI_NEWTON = 30
+MAX_QUASI_NEWTON = 30
 _PATIENCE, _RESOLVED = 25, 1e-13
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 3
@@ -95,16 +95,20 @@ def descend_quasi_newton(
     *,
     tol: float,
     max_iter: int,
+    patient: bool = False,
 ) -> Descent:
-    """The descent from theta by quasi-Newton steps, as far as they go; in single precision where that pays."""
+    """The descent from theta by quasi-Newton steps, as far as they go; in single precision where that pays.
+
+    Unless `patient`, it ends where the metric turns out not to suit a problem.
+    """
     descent = Descent.start(theta)
     if pays_in_single_precision(problems, rows):
         objective = objective_in_single_precision(problems, rows, columns)
     else:
         objective = problems.objective(rows, columns)
     penalty = problems.penalty(columns)
-    update = QuasiNewton(objective, penalty, preconditioner, tol=tol)
-    descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=min(max_iter, _MAX_QUASI_NEWTON))
+    update = QuasiNewton(objective, penalty, preconditioner, tol=tol, patient=patient)
+    descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=max_iter)
     # A step that went too far is taken back: the curve shows where the descent stood.
     descent.losses = [list(accumulate(losses, min)) for losses in descent.losses]
     return descent

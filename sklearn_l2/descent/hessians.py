@@ -13,6 +13,7 @@ from .rows import RowBlocks, multiply, pieces
 Floats = NDArray[np.floating]
 
 _ROWS_AT_A_TIME = 1000
+_STRIP = 256  # columns
 _JITTER = 50.0  # in units of rounding
 _FLAT = 1e-3  # of the mean curvature of a row: what leaves a preconditioner as it is
 
@@ -29,6 +30,19 @@ def binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats, dtype: An
 
     (H,) = rows.sum_range(len(sample), add, (sample.shape[1], sample.shape[1]))
     H *= largest
+    return H
+
+
+def large_binary_hessian(rows: RowBlocks, sample: Floats, curvature: Floats) -> Floats:
+    """The same in the sample's precision, and its lower triangle only: made in strips, for want of cache and memory."""
+    scaled = np.sqrt(curvature, dtype=sample.dtype)[:, None] * sample
+    H = np.zeros((sample.shape[1], sample.shape[1]), dtype=sample.dtype)
+    strips = [slice(a, a + _STRIP) for a in range(0, len(H), _STRIP)]
+
+    def fill(strip: slice) -> None:
+        H[strip, : strip.stop] = multiply(scaled[:, strip].T, scaled[:, : strip.stop])
+
+    rows.run(fill, strips[::-1], len(sample) * len(H) * _STRIP)
     return H
 
 
@@ -66,7 +80,9 @@ def cholesky_factor(H: Floats, ridge: Floats, dtype: Any = np.float64) -> tuple[
     diagonal = H.diagonal() + ridge
     diagonal[diagonal <= 0] = 1.0
     scale = 1 / np.sqrt(diagonal)
-    H = (H * scale[:, None] * scale).astype(dtype, copy=False)
+    H = H * scale[:, None].astype(H.dtype, copy=False)
+    H *= scale
+    H = H.astype(dtype, copy=False)
     jitter = _JITTER * float(np.finfo(H.dtype).eps)
     (factorize,) = scipy.linalg.get_lapack_funcs(("potrf",), dtype=H.dtype)
     while True:

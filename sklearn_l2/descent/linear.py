@@ -353,10 +353,9 @@ class LinearObjective:
                 squares += scale[:, None] ** 2 * multiply(with_values(block, block.data**2).T, r)
                 squares -= (2 * scale * shift)[:, None] * multiply(block.T, r)
             else:
-                centred = block * scale
-                centred -= shift
-                np.multiply(centred, centred, out=centred)
-                squares += multiply(centred.T, r)
+                centred = block * scale if self.columns.is_scaled else block
+                centred = centred - shift if self.columns.is_centred else centred
+                squares += multiply((centred * centred).T, r.astype(centred.dtype, copy=False))
 
         squares, sums = self.rows.sum_blocks(add, (n_columns, n_scores), (n_scores,))
         if self.rows.is_sparse:

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrs
 
 from .columns import Columns
-from .hessians import binary_hessian, cholesky_factor, inverse_cholesky, softmax_hessian, softmax_hessian_of_curved_rows
+from .hessians import (
+    binary_hessian,
+    cholesky_factor,
+    inverse_cholesky,
+    large_binary_hessian,
+    softmax_hessian,
+    softmax_hessian_of_curved_rows,
+)
 from .kronecker import LARGEST_INVERSE_TRACE, Kronecker
 from .linear import LinearObjective
 from .penalties import L2
@@ -39,7 +46,10 @@ _FEW_OPERATIONS = 4e6  # a Hessian over all rows costs less than the calls aroun
 _OPERATIONS_FROM_FAR = 4e7  # and these less than the many steps that other ones take from W = 0
 _FEW_ROWS_PER_PARAMETER = 4 * _ROWS_PER_PARAMETER  # a problem with more has a start near its optimum
 _SMALL = 150
-_LARGEST_CHOLESKY = 1000
+_LARGEST_CHOLESKY, _LARGEST_CURVED = 1000, 3000
+_ROWS_PER_COLUMN = 0.75
+_COLUMNS_FOR_A_PASS = 36.0  # of a build
+_FLAT_PART = 0.003  # of the curvature: rows that together have no more are left out of a large Hessian
 _STALE_WILL_DO = 30.0  # passes: a fresh diagonal of sparse X saves few of the steps that a stale one takes
 _BUILDS_TOGETHER = 2
 _LARGEST_TRACE_IN_SINGLE = 1e5  # of M^-1, with M's diagonal of ones: its least eigenvalue is then well above rounding
@@ -90,6 +100,8 @@ def choose_preconditioner(
     """
     D, K, n_problems = rows.n_columns + columns.intercept, problems.n_score_rows, len(problems.lambd)
     size, is_binary = D * K, K == 1
+    if CurvedHessian.suits(problems, rows, size) and not hard:
+        return CurvedHessian(problems.objective(rows, columns))
     pays = is_binary or hard or (shared and n_problems > _MANY_PROBLEMS)
     if size > (_LARGEST_CHOLESKY if pays else _SMALL) or has_only_diagonal(rows, size):
         if not is_binary and Kronecker.suits(rows, D, K):
@@ -236,9 +248,10 @@ class SampledHessian:
         if n_rows * size**2 <= _FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
         self.n_sample = n_sample
+        self.draw = objective.sample_columns  # from X as it is, though a build may come from a copy of X
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
-        self.follows_curvature = objective.is_binary and n_sample < n_rows
-        self.sample = np.empty(0) if self.follows_curvature else objective.sample_columns(self.indices, dtypes[0])
+        self.follows_curvature = objective.is_binary and (n_sample < n_rows or size > _LARGEST_CHOLESKY)
+        self.sample = np.empty(0) if self.follows_curvature else self.draw(self.indices, dtypes[0])
         self.cost = n_data / objective.n_problems * n_sample / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
@@ -292,7 +305,7 @@ class SampledHessian:
             if not self.follows_curvature:
                 return self.sample, curvature
             indices, each = sample_along(curvature, self.n_sample)
-            return objective.sample_columns(indices, self.dtypes[0]), np.full(self.n_sample, each)
+            return self.draw(indices, self.dtypes[0]), np.full(self.n_sample, each)
         share, counts = objective.share_of(self.indices, members), 1.0
         if self.n_sample < len(objective.share):
             # What a sampled row counts for: the weight of all rows over that of the sampled ones.
@@ -323,6 +336,48 @@ class SampledHessian:
             right = flat[members].astype(factor.dtype, copy=False)
             solution[members] = ((right @ factor.T) @ factor).reshape(-1, *r.shape[1:])
         return solution
+
+
+class CurvedHessian(SampledHessian):
+    """The Hessian of the rows that hold nearly all of its curvature, in single precision, with the others' diagonal.
+
+    For one problem with so many columns that a build takes as long as many passes: where classes hardly overlap, most
+    rows are flat, and few at first.
+    """
+
+    def __init__(self, objective: LinearObjective) -> None:
+        of_one = np.zeros(1, dtype=np.intp)
+        super().__init__(objective, self._with_the_diagonal, of_one, of_one, (np.float32,))
+        self.cost = objective.n_parameters / _COLUMNS_FOR_A_PASS
+        self.diagonal: Floats = np.empty(0)
+
+    @staticmethod
+    def suits(problems: LinearProblems, rows: RowBlocks, size: int) -> bool:
+        """Whether there are many columns and one problem: of more, products take less time for each."""
+        is_large = _LARGEST_CHOLESKY < size <= min(_LARGEST_CURVED, rows.n_rows)
+        return is_large and problems.n_score_rows == len(problems.lambd) == 1 and not rows.is_sparse
+
+    def pays(self, objective: LinearObjective) -> bool:
+        """Whether rows enough are curved for the Hessian to be what it is here a few steps later."""
+        return len(_curved_rows(objective.curvature[:, 0, 0])) >= _ROWS_PER_COLUMN * objective.n_parameters
+
+    def _rows(self, objective: LinearObjective, members: Indices) -> tuple[Floats, ...]:
+        self.diagonal = objective.hessian_diagonal()[members, 0].mean(axis=0)
+        curvature = objective.curvature[:, members, 0].mean(axis=1)
+        curved = _curved_rows(curvature)
+        return self.draw(curved, np.float32), curvature[curved]
+
+    def _with_the_diagonal(self, rows: RowBlocks, sample: Floats, curvature: Floats, dtype: Any) -> Floats:
+        H = large_binary_hessian(rows, sample, curvature)
+        H.reshape(-1)[:: len(H) + 1] = self.diagonal
+        return H
+
+
+def _curved_rows(curvature: Floats) -> Indices:
+    """Sorted indices of the rows that hold nearly all of the curvature (n,)."""
+    order = np.argsort(curvature)
+    reached = np.cumsum(curvature[order], dtype=np.float64)
+    return np.sort(order[reached > _FLAT_PART * reached[-1]])
 
 
 class CarriedHessian(SampledHessian):

@@ -31,12 +31,20 @@ class QuasiNewton:
 
     The next gradient shows whether a step was good; a problem that went too far goes back a part of it. A problem is
     near when its decrement (1/2) g^T B g is at most `tol`; a short step is then still made, and not judged. It is lost
-    when no step helps, or its decrement hardly falls.
+    when no step helps, or, unless `patient`, its decrement hardly falls.
     """
 
-    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, *, tol: float) -> None:
+    def __init__(
+        self,
+        objective: LinearObjective,
+        penalty: L2,
+        preconditioner: Preconditioner,
+        *,
+        tol: float,
+        patient: bool = False,
+    ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
-        self.tol = tol
+        self.tol, self.patient = tol, patient
         objective.keeps_scores, objective.keeps_curvature = False, not preconditioner.is_built
         self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
@@ -82,7 +90,7 @@ class QuasiNewton:
 
     def _slow(self) -> Mask:
         """Which decrements have hardly fallen of late: the metric does not suit the problem."""
-        if len(self.decrements) <= _PATIENCE:
+        if self.patient or len(self.decrements) <= _PATIENCE:
             return np.zeros(len(self.slope), dtype=bool)
         return self.decrements[-1] > _FALL * self.decrements[-1 - _PATIENCE]
 

@@ -13,6 +13,7 @@ from .continuation import continue_along_lambda, worthwhile_chains
 from .descents import (
     EARLY_END,
     MANY_ELEMENTS,
+    MAX_QUASI_NEWTON,
     descend_newton,
     descend_quasi_newton,
     joined,
@@ -22,7 +23,15 @@ from .interpolation import descend_at_nodes, merged
 from .kronecker import Kronecker
 from .loop import Descent
 from .newton import ExactNewton, Newton
-from .preconditioners import Exact, Preconditioner, SampledHessian, choose_preconditioner, n_sampled_rows
+from .preconditioners import (
+    CurvedHessian,
+    Diagonal,
+    Exact,
+    Preconditioner,
+    SampledHessian,
+    choose_preconditioner,
+    n_sampled_rows,
+)
 from .problems import LinearProblems
 from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
@@ -128,11 +137,11 @@ def _minimize(
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
     suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
-    is_product = isinstance(preconditioner, Kronecker)
+    is_product, is_large = isinstance(preconditioner, Kronecker), isinstance(preconditioner, CurvedHessian)
     # What a start that is given leaves to do, on X that is quickly read, is not worth a descent before the last one.
     brief = is_product and start is not None and rows.n_elements < MANY_ELEMENTS
     if not isinstance(preconditioner, SampledHessian | Kronecker) or brief or max_iter == 1:
-        suits &= rows.is_sparse and preconditioner.rough
+        suits &= isinstance(preconditioner, Diagonal) and (rows.is_sparse or problems.n_score_rows == 1)
         return descend_newton(
             problems, rows, columns, theta, preconditioner, tol=tol, max_iter=max_iter, in_single_precision=suits
         )
@@ -141,7 +150,8 @@ def _minimize(
         some, metric = (
             (problems, preconditioner) if which.all() else (problems.select(which), preconditioner.select(which))
         )
-        return descend_quasi_newton(some, rows, columns, start, metric, tol=max(EARLY_END, tol), max_iter=max_iter - 1)
+        begin, most = (some, rows, columns, start, metric), min(max_iter - 1, MAX_QUASI_NEWTON)
+        return descend_quasi_newton(*begin, tol=max(EARLY_END, tol), max_iter=most, patient=is_large)
 
     # A preconditioner that is built already comes with a start that is near.
     if preconditioner.is_built:
@@ -188,6 +198,16 @@ def _set_out(
     if preconditioner is None:
         shared = start is not None or theta.size > _MANY_PARAMETERS
         preconditioner = choose_preconditioner(problems, rows, columns, shared=shared, rough=rough)
+        if isinstance(preconditioner, CurvedHessian):
+            # Far from the optimum, where many rows are curved that are not later, its diagonal will do.
+            diagonal, n_steps = Diagonal(1.0), int(preconditioner.cost)
+            early = descend_quasi_newton(
+                problems, rows, columns, theta, diagonal, tol=EARLY_END, max_iter=n_steps, patient=True
+            )
+            theta, objective = early.params, problems.objective(rows, columns)
+            objective.gradient(theta)
+            if early.finished.all() or not preconditioner.pays(objective):
+                preconditioner = diagonal
         if isinstance(preconditioner, Kronecker) and start is None:
             early = descend_quasi_newton(
                 problems, rows, columns, theta, preconditioner, tol=_ROUGH, max_iter=_SAMPLE_MAX_ITER
