@@ -74,12 +74,12 @@ class ExactNewton:
             slope = dot(gradient, s)
             energy = -slope - dot(bend, s)
             move = np.maximum(move, objective.largest_move(change))
-            left[bent] = (move**2 * dot(bend, aside))[bent]
-        certain = surely_falls(slope, energy, move) & ~longer
+            left = np.where(bent, move**2 * dot(bend, aside), left)
+        small = move <= SMALL_MOVE
+        certain = small if small.all() else surely_falls(slope, energy, move) & ~longer
         length = line_search(objective, self.penalty, params, s, change, slope, certain)
         params += per_problem(length) * s
         objective.move(change, length)
-        small = move <= SMALL_MOVE
         self.converged = small & (left <= self.enough)
         self.unbounded = ~small & (self.decrement <= self.tol) & (self.penalty.lambd == 0)
         self.stalled = length == 0
@@ -93,8 +93,10 @@ class ExactNewton:
         n_columns = self.objective.rows.n_columns
         g, w = gradient[..., :n_columns], s[..., :n_columns]
         explained = np.matmul(w, g.transpose(0, 2, 1))  # -R^2 for two classes
+        unexplained = np.eye(g.shape[1]) + _SURE * explained
+        w = w / unexplained if self.objective.is_binary else np.linalg.solve(unexplained, w)
         s = s.copy()
-        s[..., :n_columns] = w = np.linalg.solve(np.eye(g.shape[1]) + _SURE * explained, w)
+        s[..., :n_columns] = w
         if s.shape[2] > n_columns:
             b = params[..., n_columns]
             if self.objective.is_binary:

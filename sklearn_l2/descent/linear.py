@@ -236,6 +236,8 @@ class LinearObjective:
                 self.curvature[rows] = p
         slope *= share
         of_folds = multiply(self.share[rows].T, loss)  # (F, P): faster than each problem's share by itself
+        if self.has_own_shares:
+            return of_folds.diagonal(), slope
         return of_folds[self.fold, np.arange(self.n_problems)], slope
 
     def _weighted_loss(self, z: Floats, share: Floats, rows: slice) -> Floats:

@@ -331,7 +331,7 @@ class SampledHessian:
     def solve(self, r: Floats, problems: Indices) -> Floats:
         flat, solution = r.reshape(len(r), -1), np.empty_like(r)
         groups = self.of_factor[problems]
-        for group in np.unique(groups):
+        for group in set(groups.tolist()):
             factor, members = self.inverse_factor[group], groups == group
             right = flat[members].astype(factor.dtype, copy=False)
             solution[members] = ((right @ factor.T) @ factor).reshape(-1, *r.shape[1:])

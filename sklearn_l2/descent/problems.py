@@ -152,7 +152,7 @@ class LinearProblems:
     def class_shares(self) -> Floats:
         """Each class's part of a problem's weight, (P, number of classes)."""
         codes, n_classes = self.codes, max(self.n_score_rows, 2)
-        return np.stack([self.share[codes == k].sum(axis=0) for k in range(n_classes)], axis=1)[self.fold]
+        return np.array([np.bincount(codes, share, n_classes) for share in self.share.T])[self.fold]
 
     def start(self, columns: Columns) -> Floats:
         """theta with W = 0 and, where the bias is free, the bias that fits the classes' shares: (P, K, D)."""

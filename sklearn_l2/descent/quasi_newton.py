@@ -144,7 +144,9 @@ class QuasiNewtonEnd:
         self.update = update
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
-        return np.select([self.update.lost, self.update.near], [LOST, NEAR], 0)
+        reason = NEAR * self.update.near
+        reason[self.update.lost] = LOST
+        return reason
 
     def keep(self, mask: Mask) -> None:
         """The update forgets the problems itself."""

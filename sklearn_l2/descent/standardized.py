@@ -80,9 +80,11 @@ class StandardizedObjective(LinearObjective):
         return self.value_ahead
 
     def move(self, step: Floats, length: Floats) -> None:
+        assert self.scores is not None
         if self.ahead is not None and not np.array_equal(self.ahead, length):
             self.ahead = None
-        super().move(step, length)
+        self.scores += length[:, None] * step
+        self.scores_are_current = True
 
     def gradient(self, params: Floats, batch: Any = None) -> tuple[Floats, Floats]:
         """Data loss (P,) and gradient (P, K, D)."""
