@@ -14,6 +14,7 @@ from sklearn import config_context
 from threadpoolctl import threadpool_limits
 
 from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
+from sklearn_l2.descent import row_space
 from sklearn_l2.descent.linear import LinearObjective
 from sklearn_l2.descent.standardized import StandardizedObjective
 
@@ -190,6 +191,24 @@ def test_a_search(name, monkeypatch):
     n_columns = N_FOLDS * len(LAMBDS) * (n_classes if n_classes > 2 else 1)
     assert 0 < counts.gradients <= HEADROOM * gradients
     assert 0 < counts.products / n_columns <= HEADROOM * products
+
+
+@pytest.mark.filterwarnings("ignore:The best lambd")
+def test_systems_of_a_search_with_few_rows(monkeypatch):
+    """Those of a fold have an equation for each row that it is trained on; merged problems, few, for all."""
+    X, y = DATA["100 x 2000"]()
+    solve, sizes = row_space._solve_spd, []
+
+    def counted(system, right):
+        sizes.append(len(system))
+        return solve(system, right)
+
+    monkeypatch.setattr(row_space, "_solve_spd", counted)
+    lambds = np.logspace(-3, 3, 20)
+    LambdaSearchCV(L2LogisticRegression(), lambds, cv=N_FOLDS, scoring="neg_log_loss", refit=False).fit(X, y)
+    assert set(sizes) == {80, 100}
+    assert sizes.count(100) <= HEADROOM * 39
+    assert sizes.count(80) <= HEADROOM * 376
 
 
 # -- bytes -----------------------------------------------------------------------------------------------------------

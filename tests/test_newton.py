@@ -400,7 +400,7 @@ def test_the_row_space_hessian_solves_its_system(fit_intercept):
     objective, penalty = problems.objective(rows, columns), problems.penalty(columns)
     theta = 0.1 * np.random.default_rng(0).standard_normal((3, 1, 40 + fit_intercept))
     _, slope = slope_at(objective, penalty, theta)
-    hessian = RowSpaceHessian(rows)
+    hessian = RowSpaceHessian(rows, problems.share)
     hessian.build(objective, penalty, theta)
     for some in (np.arange(3), np.array([2, 0])):
         s = np.zeros_like(slope)

@@ -22,18 +22,20 @@ Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 # Between neighbouring nodes in log lambda; a spline's error grows with its fourth power, and J - J* with its eighth.
-_FAR, _CLOSE = 2.3, 0.8
+FAR, CLOSE = 2.3, 0.8
 _FEWEST = 4  # nodes of a cubic spline
 _BEYOND = 0.2  # in log lambda, how far a spline is to be trusted
 
 
-def merged(problems: LinearProblems) -> tuple[LinearProblems, Callable[[Floats], Floats], Indices]:
+def merged(
+    problems: LinearProblems, furthest: float = CLOSE
+) -> tuple[LinearProblems, Callable[[Floats], Floats], Indices]:
     """Few problems with the mean data of all, at lambdas that lie close enough to tell about those between.
 
     Also how to make values for all problems from theirs (R, ...), and which of them is nearest to each problem, (P,).
     """
     mean = problems.with_mean_data(np.unique(problems.lambd))
-    few = mean.select(nodes_among(mean.places(), _CLOSE))
+    few = mean.select(nodes_among(mean.places(), furthest))
     nodes = few.places()
     # Folds differ in m.
     place = np.clip(problems.places(), nodes[0] - _BEYOND, nodes[-1] + _BEYOND)
@@ -66,7 +68,7 @@ def descend_at_nodes(problems: LinearProblems, theta: Floats, descend: Callable[
     chains = [members[np.argsort(place[members], kind="stable")] for members in chains]
     first = np.zeros(len(chain), dtype=bool)
     for members in chains:
-        first[members] = nodes_among(place[members], _FAR)
+        first[members] = nodes_among(place[members], FAR)
     descent = Descent.start(theta.copy())
     descent.take(descend(first, theta[first]), first)
     for members in chains:

@@ -19,7 +19,7 @@ from scipy.linalg.lapack import dpotrs
 
 from .columns import Columns
 from .descents import descend_newton
-from .interpolation import merged
+from .interpolation import FAR, merged
 from .loop import Descent
 from .newton import Newton
 from .penalties import L2
@@ -44,9 +44,12 @@ class RowSpaceHessian(Exact):
 
     keeps_factor = False
 
-    def __init__(self, rows: RowBlocks) -> None:
+    def __init__(self, rows: RowBlocks, share: Floats) -> None:
         self.rows = rows
-        self.gram = multiply(rows.X, rows.X.T)
+        gram = multiply(rows.X, rows.X.T)
+        self.trained = [np.flatnonzero(of_fold) for of_fold in share.T]  # the others have no curvature
+        self.grams = [gram[np.ix_(some, some)] for some in self.trained]  # of each fold
+        self.fold: Indices = np.empty(0, dtype=np.intp)
         self.curvature: Floats = np.empty(0)
         self.strength: Floats = np.empty(0)
 
@@ -57,28 +60,29 @@ class RowSpaceHessian(Exact):
         return len(gram) <= _MAX_ROWS and bool(largest <= _LARGEST_CONDITION * strength.min())
 
     def build(self, objective: StandardizedObjective, penalty: L2, theta: Floats) -> None:
-        self.curvature = objective.curvature[..., 0]
+        self.fold, self.curvature = objective.fold, objective.curvature[..., 0]
         self.strength = penalty.lambd / penalty.m
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        Z, n = self.rows.X, len(self.gram)
+        Z, n = self.rows.X, len(self.rows.X)
         rank = Z.shape[1]
         u = r[:, 0, :rank]
         products = multiply(u, Z.T)
-        combination = np.empty((len(problems), n))
+        combination = np.zeros((len(problems), n))
         bias = np.zeros(len(problems))
         has_bias = r.shape[2] > rank
 
         def solve_one(i: int) -> None:
             p = problems[i]
-            root, rho = np.sqrt(self.curvature[:, p]), self.strength[p]
-            system = self.gram * root[:, None]
+            some, rho = self.trained[self.fold[p]], self.strength[p]
+            root, of_rows = np.sqrt(self.curvature[some, p]), products[i, some]
+            system = self.grams[self.fold[p]] * root[:, None]
             system *= root
-            system.reshape(-1)[:: n + 1] += rho
-            q, w = _solve_spd(system, np.stack([root * products[i], root])).T
+            system.reshape(-1)[:: len(some) + 1] += rho
+            q, w = _solve_spd(system, np.stack([root * of_rows, root])).T
             if has_bias:
-                bias[i] = (r[i, 0, rank] - w @ (root * products[i])) / (rho * (w @ root))
-            combination[i] = root * (q + rho * bias[i] * w)
+                bias[i] = (r[i, 0, rank] - w @ (root * of_rows)) / (rho * (w @ root))
+            combination[i, some] = root * (q + rho * bias[i] * w)
 
         self.rows.run(solve_one, range(len(problems)), n**3 // 3)
         s = np.empty_like(r)
@@ -153,10 +157,10 @@ def _newton_in_row_space(
     problems: LinearProblems, rows: RowBlocks, columns: Columns, *, tol: float, max_iter: int
 ) -> Descent:
     """Newton's method with each problem's own Hessian, of many problems from the optimum of merged ones."""
-    few, at_all, _ = merged(problems)
+    few, at_all, _ = merged(problems, FAR)  # what they do not tell of those between, a step makes up for
     theta = problems.start(columns)
     if len(few.lambd) < len(problems.lambd):
         theta = at_all(_newton_in_row_space(few, rows, columns, tol=_MERGED_TOL, max_iter=max_iter).params)
-    newton = RowSpaceHessian(rows)
+    newton = RowSpaceHessian(rows, problems.share)
     descent, _ = descend_newton(problems, rows, columns, theta, newton, tol=tol, max_iter=max_iter)
     return descent
