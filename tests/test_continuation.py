@@ -1,9 +1,18 @@
 """Chains of problems along lambda: where they start, in which order they are solved."""
 
 import numpy as np
+import pytest
+from common import standardized
 from numpy.testing import assert_allclose, assert_array_equal
+from test_kronecker import classes_around_means
 
-from sklearn_l2.descent.continuation import continued, descend_along, extrapolation_weights
+from sklearn_l2.descent.continuation import Path, continued, descend_along, extrapolation_weights
+from sklearn_l2.descent.kronecker import Kronecker
+from sklearn_l2.descent.linear import LinearObjective
+from sklearn_l2.descent.problems import LinearProblems
+from sklearn_l2.descent.results import certified
+from sklearn_l2.descent.rows import RowBlocks
+from sklearn_l2.descent.solve import solve_newton
 
 
 def test_extrapolation_is_exact_for_a_parabola_and_careful_where_places_are_close():
@@ -37,3 +46,62 @@ def test_problems_are_solved_from_large_to_small_each_started_from_its_own_chain
     assert list(starts) == [1, 2, 3, 4, 0]
     assert_allclose([starts[p] for p in range(5)], [10, 0, 0, 17, 8])
     assert_allclose(theta[:, 0, 0], [10, 17, 8, 19, 9])
+
+
+def follow(X, y, lambds, tol):
+    """The fits on a path, and how far above the optimum they end."""
+    rows, path, fits, excess = RowBlocks(X, n_scores=y.max() + 1), Path(), [], []
+    for lambd in lambds:
+        problem = LinearProblems(y[:, None], y.max() + 1, np.ones((len(y), 1)), np.array([lambd]))
+        fits.append(solve_newton(problem, rows, tol=tol, max_iter=200, path=path, certify=False))
+        optimum = solve_newton(problem, rows, tol=1e-14, max_iter=200).losses[0][-1][0]
+        excess.append(certified(problem, rows, fits[-1].W, fits[-1].b)[0][0] - optimum)
+    return fits, np.array(excess)
+
+
+@pytest.mark.parametrize("tol", [1e-6, 1e-12])
+@pytest.mark.parametrize("name", ["digits", "around means", "far apart"])
+def test_a_path_ends_within_tol_and_tells_its_cost(name, tol):
+    X, y = {
+        "digits": lambda: standardized("digits"),
+        "around means": lambda: classes_around_means(2000, 40, 20, distance=0.8),
+        "far apart": lambda: classes_around_means(2000, 40, 20, distance=3.0),
+    }[name]()
+    fits, excess = follow(X, y, np.logspace(2, -1, 10), tol)
+    assert all(fit.converged.all() for fit in fits)
+    assert (excess <= tol).all()
+    told = np.array([fit.losses[0][-1][0] for fit in fits])
+    best = told - excess  # of the optimum, if the cost told were that of the fit
+    exact = [certified_cost(X, y, fit, lambd) for fit, lambd in zip(fits, np.logspace(2, -1, 10), strict=True)]
+    assert_allclose(best, exact - excess, atol=max(tol, 1e-7))
+
+
+def certified_cost(X, y, fit, lambd):
+    scores = X @ fit.W[0].T + fit.b[0]
+    logs = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(y)), y]
+    return logs.mean() + lambd / (2 * len(y)) * np.sum(fit.W**2)
+
+
+def test_a_path_learns_from_products_with_the_hessian(monkeypatch):
+    """How many there are until J - J* <= 1e-6; where the metric is worse, as on embeddings, they save a quarter."""
+    X, y = classes_around_means(6000, 40, 20, distance=0.8)
+    products, product = [], LinearObjective.hessian_product
+
+    def counted(objective, *args):
+        products.append(1)
+        return product(objective, *args)
+
+    monkeypatch.setattr(LinearObjective, "hessian_product", counted)
+    problem = LinearProblems(y[:, None], 20, np.ones((len(y), 1)), np.ones(1))
+    counts = []
+    for learns in (True, False):
+        products.clear()
+        if not learns:
+            monkeypatch.setattr(Kronecker, "learn", lambda *_: None)
+        rows, path = RowBlocks(X, n_scores=20), Path()
+        for lambd in np.logspace(2, -1, 10):
+            problem.lambd = np.array([lambd])
+            assert solve_newton(problem, rows, tol=1e-6, max_iter=200, path=path, certify=False).converged.all()
+        counts.append(len(products))
+    assert counts[0] <= 66
+    assert counts[1] >= 1.1 * counts[0]

@@ -85,7 +85,8 @@ def follow(problems, finish):
     def descend(which, start):
         assert_allclose(start, (optimum - off)[which])
         asked.append(np.flatnonzero(which))
-        return Descent(optimum[which], np.ones(which.sum(), dtype=int), [[(0.0, 0.0)]] * which.sum(), finish(which))
+        n = which.sum()
+        return Descent(optimum[which], np.ones(n, dtype=int), [[(0.0, 0.0)]] * n, finish(which), np.zeros(n))
 
     return asked, descend_at_nodes(problems, optimum - off, descend), optimum
 

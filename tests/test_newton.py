@@ -14,7 +14,8 @@ from sklearn_l2.descent import exact_newton
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
 from sklearn_l2.descent.exact_newton import ExactNewton
-from sklearn_l2.descent.line_search import SAFE_MOVE, dot, surely_falls
+from sklearn_l2.descent.line_search import SAFE_MOVE, surely_falls
+from sklearn_l2.descent.memory import dot
 from sklearn_l2.descent.newton import TruncatedNewton, conjugate_gradients
 from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from typing import Any
@@ -20,7 +20,8 @@ from sklearn.utils.validation import validate_data
 from .._linear import row_blocks
 from .._sklearn import _check_sample_weight, _safe_indexing
 from .._training import training_weights
-from ..descent.continuation import MOST_POINTS, continued
+from ..descent.continuation import Path
+from ..descent.preconditioners import is_large
 from ..descent.problems import LinearProblems
 from ..descent.results import LinearFit, certified
 from ..descent.rows import RowBlocks, multiply, pieces
@@ -109,6 +110,7 @@ class _Batch:
         There a fold that shares a preconditioner with others learns from it what they know of its test rows.
         """
         weak = self.group.lambds <= _WEAK * self.model.tol * max(part.weights.sum() for part in self.parts)
+        weak &= len(self.parts) > 1
         yield from self._in_pieces(np.flatnonzero(~weak), self.parts, train_rows)
         for part in self.parts:
             yield from self._in_pieces(np.flatnonzero(weak), [part], train_rows)
@@ -117,19 +119,21 @@ class _Batch:
         """From large to small lambdas: some on all folds at a time, or one on some folds."""
         most = self._most_problems()
         lambda_step, part_step = max(1, most // len(parts)), min(most, len(parts))
-        paths: dict[int, _Path] = {}
+        paths: dict[int, Path] = {}
         for piece in reversed(np.array_split(lambdas, max(1, ceil(len(lambdas) / lambda_step)))):
             for f in range(0, len(parts) if len(piece) else 0, part_step):
-                yield from self._solve(piece, parts[f : f + part_step], train_rows, paths.setdefault(f, _Path()))
+                yield from self._solve(piece, parts[f : f + part_step], train_rows, paths.setdefault(f, Path()))
 
     def _most_problems(self) -> int:
         """At a time: what working memory holds, and of a long job a piece, for Ctrl-C keeps the pieces finished."""
         bytes_per_problem = 8 * _MATRICES_PER_PROBLEM * self.X.shape[0] * self.n_scores
         fitting = int(sklearn.get_config()["working_memory"] * 2**20 / bytes_per_problem)
         quick = max(_LONG // max(self.X.size, 1), _FEWEST) // self.n_scores
+        if self._is_long_softmax and not sp.issparse(self.X) and is_large(self.X.shape[1], self.n_scores):
+            quick = len(self.parts)  # what is learned at one lambda serves the next
         return max(1, min(fitting, quick))
 
-    def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool, path: _Path) -> Iterator[Fits | Unfitted]:
+    def _solve(self, lambdas: Indices, parts: list[_Part], train_rows: bool, path: Path) -> Iterator[Fits | Unfitted]:
         L = len(lambdas)
         scale = None if parts[0].scale is None else np.repeat([part.scale for part in parts], L, axis=0)
         start = time.perf_counter()
@@ -143,11 +147,15 @@ class _Batch:
             fold=np.repeat(np.arange(len(parts)), L),
         )
         with row_blocks(self.X, problems.n_score_rows * len(problems.lambd)) as rows:
-            near = path.start(problems) if L == 1 and self._is_long_softmax else None
+            goes_along = L == 1 and self._is_long_softmax
             fit = solve_newton(
-                problems, rows, tol=self.model.tol, max_iter=self.model.max_iter, start=near, certify=False
+                problems,
+                rows,
+                tol=self.model.tol,
+                max_iter=self.model.max_iter,
+                path=path if goes_along else None,
+                certify=False,
             )
-            path.add(problems, fit)
             # Where scalers are undone, X itself may be too large for scores in single precision.
             scores = _scores(rows, fit.W, fit.b, self.X.dtype if scale is None else np.float64)
             plain = np.stack([part.plain_weights / part.plain_weights.sum() for part in parts], axis=1)
@@ -276,27 +284,6 @@ class _Models:
         """Give the warnings that these fits would give one by one."""
         for i in np.flatnonzero(self.fit.separable | ~self.fit.converged).tolist():
             self._build(i)[1]._warn(self.fit, i)
-
-
-@dataclass
-class _Path:
-    """Optima of problems that differ in lambda only, found one after another; only the last few of them count."""
-
-    places: list[Floats] = field(default_factory=list)  # log lambda/m, (P,)
-    W: list[Floats] = field(default_factory=list)
-    b: list[Floats] = field(default_factory=list)
-
-    def start(self, problems: LinearProblems) -> tuple[Floats, Floats] | None:
-        """W and b where the next optimum is likely to be."""
-        if not self.places:
-            return None
-        places, at = np.stack(self.places), problems.places()
-        return continued(places, np.stack(self.W), at), continued(places, np.stack(self.b), at)
-
-    def add(self, problems: LinearProblems, fit: LinearFit) -> None:
-        for values, value in ((self.places, problems.places()), (self.W, fit.W), (self.b, fit.b)):
-            values.append(value)
-            del values[:-MOST_POINTS]
 
 
 def _mean(values: NDArray[Any], weights: Any) -> Floats:

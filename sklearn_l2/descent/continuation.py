@@ -7,24 +7,34 @@ Along log lambda the weights change smoothly, so that the parabola through three
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns
-from .descents import NewtonEnd, descend_newton, joined, objective_in_single_precision, pays_in_single_precision
+from .descents import (
+    EARLY_END,
+    ROUNDED,
+    NewtonEnd,
+    descend_newton,
+    joined,
+    objective_in_single_precision,
+    pays_in_single_precision,
+)
+from .kronecker import Kronecker
 from .loop import Descent, descend
 from .newton import Newton, TruncatedNewton
 from .preconditioners import CarriedHessian, is_mid_sized
 from .problems import LinearProblems
-from .results import CONVERGED
+from .results import CONVERGED, LinearFit
 from .rows import RowBlocks
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]
 
 _LONG_CHAINS = 4  # problems in a chain, from which on they are solved one after another
-MOST_POINTS = 3
+_MOST_POINTS = 3
 _MOST_AMPLIFIED = 8.0  # errors of the points, which are amplified 7 times where all are equally spaced
 
 
@@ -38,7 +48,7 @@ def descend_along(chain: Indices, place: Floats, theta: Floats, solve: Callable[
     for level in _levels(chain, place):
         for p in level:
             before = done[chain[p]]
-            near = before[-MOST_POINTS:]
+            near = before[-_MOST_POINTS:]
             if near:
                 theta[p] = np.tensordot(extrapolation_weights(place[near], place[p]), theta[near], 1)
             before.append(p)
@@ -66,6 +76,30 @@ def extrapolation_weights(places: Floats, at: float) -> Floats:
             if np.abs(w).sum() <= _MOST_AMPLIFIED:
                 return np.concatenate([np.zeros(first), w])
     return np.eye(len(places))[-1]
+
+
+@dataclass
+class Path:
+    """Optima of problems that differ in lambda only, found one after another: what the next one learns from them."""
+
+    places: list[Floats] = field(default_factory=list)  # of the last few, log lambda/m, (P,)
+    W: list[Floats] = field(default_factory=list)
+    b: list[Floats] = field(default_factory=list)
+    rows: RowBlocks | None = None
+    metric: Kronecker | None = None
+    debt: float = 0.0  # of the metric, as a TruncatedNewton counts it
+
+    def start(self, problems: LinearProblems) -> tuple[Floats, Floats] | None:
+        """W and b where the next optimum is likely to be."""
+        if not self.places:
+            return None
+        places, at = np.stack(self.places), problems.places()
+        return continued(places, np.stack(self.W), at), continued(places, np.stack(self.b), at)
+
+    def add(self, problems: LinearProblems, fit: LinearFit) -> None:
+        for values, value in ((self.places, problems.places()), (self.W, fit.W), (self.b, fit.b)):
+            values.append(value)
+            del values[:-_MOST_POINTS]
 
 
 def continued(places: Floats, values: Floats, at: Floats) -> Floats:
@@ -106,7 +140,7 @@ def continue_along_lambda(
         newton = TruncatedNewton(objective, some.penalty(columns), metric.serving(chain[level]), tol=tol)
         newton.debt = newton.debt if last is None else last.debt
         part, last = Descent.start(start), newton
-        descend(part, objective, newton.penalty, newton, NewtonEnd(newton), max_iter=max_iter)
+        descend(part, objective, newton.penalty, newton, NewtonEnd(newton, part), max_iter=max_iter)
         descent.take(part, level)
         return part.params
 
@@ -122,3 +156,23 @@ def continue_along_lambda(
         descent.take(joined(early, part), hard)
         return descent, newton
     return descent, last
+
+
+def continue_path(
+    path: Path, problems: LinearProblems, rows: RowBlocks, columns: Columns, theta: Floats, *, tol: float, max_iter: int
+) -> tuple[Descent, TruncatedNewton]:
+    """The descent from theta (P, K, D) in the metric of a path, which it refines, and the update rule that ended it."""
+    metric, penalty = path.metric, problems.penalty(columns)
+    assert metric is not None
+    metric.serve(penalty)
+    twin = None
+    if tol >= ROUNDED and pays_in_single_precision(problems, rows) and metric.is_well_conditioned().all():
+        twin = objective_in_single_precision(problems, rows, columns)
+    # Of a gradient, single precision rounds off far less than such a tol.
+    objective = twin if twin is not None and tol >= EARLY_END else problems.objective(rows, columns, twin)
+    newton = TruncatedNewton(objective, penalty, metric.select(np.ones(len(theta), dtype=bool)), tol=tol, near=True)
+    newton.debt = path.debt
+    descent = Descent.start(theta)
+    descend(descent, objective, penalty, newton, NewtonEnd(newton, descent), max_iter=max_iter)
+    path.debt = newton.debt
+    return descent, newton

@@ -22,6 +22,7 @@ Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 EARLY_END = 1e-7  # J - J* down to which quasi-Newton steps and gradients in single precision lead
+ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 MAX_QUASI_NEWTON = 30
 _PATIENCE, _RESOLVED = 25, 1e-13
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
@@ -52,14 +53,16 @@ class Standstill:
 
 
 class NewtonEnd:
-    """Stops the problems whose Newton decrement is small, and those that can go no further."""
+    """Stops the problems of a descent whose Newton decrement is small, and those that can go no further."""
 
-    def __init__(self, newton: Newton) -> None:
-        self.newton = newton
-        self.standstill = Standstill(newton.objective.n_problems)
+    def __init__(self, newton: Newton, descent: Descent) -> None:
+        self.newton, self.descent = newton, descent
+        self.in_batch = np.arange(len(descent.params))
+        self.standstill = Standstill(len(descent.params))
 
     def finished(self, params: Floats, loss: Floats, gradient: Floats) -> NDArray[Any]:
         newton = self.newton
+        self.descent.last_fall[self.in_batch] = np.where(newton.converged, newton.decrement, 0.0)
         reason = STALLED * (newton.stalled | self.standstill.after(loss, newton.decrement))
         reason[newton.unbounded] = UNBOUNDED
         reason[newton.converged] = CONVERGED
@@ -67,6 +70,7 @@ class NewtonEnd:
 
     def keep(self, mask: Mask) -> None:
         """Drop problems; mask (P,). The update forgets them itself."""
+        self.in_batch = self.in_batch[mask]
         self.standstill.keep(mask)
 
 
@@ -142,11 +146,11 @@ def descend_newton(
         objective = problems.objective(rows, columns, twin)
         free_bias = problems.free_bias
         newton = TruncatedNewton(objective, penalty, metric, tol=tol, thorough=thorough, free_bias=free_bias)
-    descend(descent, newton.objective, penalty, newton, NewtonEnd(newton), max_iter=max_iter)
+    descend(descent, newton.objective, penalty, newton, NewtonEnd(newton, descent), max_iter=max_iter)
     return descent, newton
 
 
 def joined(first: Descent, second: Descent) -> Descent:
     """One descent of two, the second from where the first ended."""
     losses = [a + b for a, b in zip(first.losses, second.losses, strict=True)]
-    return Descent(second.params, first.n_iter + second.n_iter, losses, second.finished)
+    return Descent(second.params, first.n_iter + second.n_iter, losses, second.finished, second.last_fall)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import SMALL_MOVE, TINY, dot, line_search, per_problem, surely_falls
+from .line_search import SMALL_MOVE, TINY, line_search, surely_falls
 from .losses import SoftmaxCrossEntropy
+from .memory import dot, per_problem
 from .penalties import L2
 from .preconditioners import Exact
 from .standardized import StandardizedObjective

@@ -18,6 +18,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from .linear import LinearObjective
+from .memory import Pair, corrected, pair
 from .penalties import L2
 from .rows import RowBlocks, even_sample, multiply
 
@@ -29,10 +30,12 @@ _ROWS_PER_COLUMN = 32
 LARGEST_INVERSE_TRACE = 1e8
 _LARGEST = 10  # eigendecomposition, in scores to compute
 _FLAT = 1e-10  # of the largest eigenvalue: what rounding leaves of none
+MEMORY = 16  # products with the Hessian
+_SAFETY_OF_LEARNED, _COST_OF_LEARNED = 2.5, 6.0  # with what these tell, M is nearer, and a fresh one saves less
 
 
 class Kronecker:
-    """M for each problem, from a fixed, evenly drawn sample of rows.
+    """M for each problem, from a fixed, evenly drawn sample of rows, corrected by the last products with the Hessian.
 
     Adding one vector to all classes changes no probability: along such directions H is the ridge alone, and so is M.
     """
@@ -52,6 +55,7 @@ class Kronecker:
         self.indices: Any = slice(None) if n_sample >= n_rows / 2 else even_sample(n_rows, n_sample)
         self.sample = objective.sample_columns(self.indices).astype(np.float32)
         self.models: dict[int, _Model] = {}
+        self.pairs: dict[int, list[Pair]] = {}
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the number of their model
 
     @property
@@ -61,7 +65,7 @@ class Kronecker:
     def unbuilt(self) -> Kronecker:
         """The same before it was built."""
         some = copy(self)
-        some.models = {}
+        some.models, some.pairs = {}, {}
         return some
 
     def select(self, which: Mask) -> Kronecker:
@@ -72,7 +76,7 @@ class Kronecker:
 
     def is_well_conditioned(self) -> Mask:
         """Per problem, whether the least eigenvalue of M, with a diagonal of ones, is far above single precision."""
-        return np.array([self.models[p].inverse_trace <= LARGEST_INVERSE_TRACE for p in self.problems.tolist()])
+        return np.array([self.models[p].inverse_trace() <= LARGEST_INVERSE_TRACE for p in self.problems.tolist()])
 
     def build(self, objective: LinearObjective, penalty: L2, theta: Floats) -> None:
         share = objective.share_of(self.indices)
@@ -81,6 +85,21 @@ class Kronecker:
         weight, strength = penalty.weights(theta)[:, 0], penalty.lambd / penalty.m
         for i, number in enumerate(self.problems.tolist()):
             self.models[number] = _model(self.sample, p[:, i], share[:, i], weight[i], float(strength[i]))
+            self.pairs.setdefault(number, [])
+
+    def serve(self, penalty: L2) -> None:
+        """Take the ridges of other lambdas, for the same data, whose Hessian is known from products by now."""
+        self.safety, self.cost = _SAFETY_OF_LEARNED, _COST_OF_LEARNED
+        for number, strength in zip(self.problems.tolist(), (penalty.lambd / penalty.m).tolist(), strict=True):
+            model = self.models[number]
+            more = (strength - model.strength) * model.weight
+            model.strength = strength
+            self.pairs[number] = [pair(s, y + more * s, rho > 0) for s, y, rho in self.pairs[number]]
+
+    def learn(self, s: Floats, Hs: Floats, problems: Indices) -> None:
+        """Take in products with the Hessians of some problems, (A, K, D)."""
+        for number, *new in zip(self.problems[problems].tolist(), s[:, None], Hs[:, None], strict=True):
+            self.pairs[number] = [*self.pairs[number], pair(*new)][-MEMORY:]
 
     def renew(self, objective: LinearObjective, penalty: L2, theta: Floats, stale: Mask) -> None:
         self.build(objective, penalty, theta)
@@ -89,7 +108,8 @@ class Kronecker:
         return np.zeros(objective.n_problems, dtype=bool)
 
     def solve(self, r: Floats, problems: Indices) -> Floats:
-        return np.stack([self.models[p].solve(each) for p, each in zip(self.problems[problems], r, strict=True)])
+        each = zip(self.problems[problems].tolist(), r[:, None], strict=True)
+        return np.concatenate([corrected(right, self.pairs[p], self.models[p].solve) for p, right in each])
 
     def keep(self, mask: Mask) -> None:
         self.problems = self.problems[mask]
@@ -97,30 +117,45 @@ class Kronecker:
 
 @dataclass
 class _Model:
-    """M = L (A (x) B + strength I (x) diag(weight), bias part A) L^T, as inverses; without a free bias, the first part.
+    """M = L (A (x) B + strength I (x) diag(w), bias part A) L^T, as inverses; without a free bias, the first part.
 
     L eliminates the biases, whose coupling with the weights of class k is, for the bias of class l, A_kl (v_k + v_l)/2,
     for its own A_kk mu_k. The v make the coupling with a bias common to all classes zero, as it is.
     """
 
     U: Floats  # (K, K) with A = U diag(..) U^T
-    V: Floats  # (d, d) with V^T B V = diag(..), V^T diag(weight) V = I
-    inverse: Floats  # (K, d)
-    inverse_of_common: Floats  # (d,)
+    V: Floats  # (d, d) with V^T B V = diag(..), V^T diag(w) V = I
+    eigenvalues: Floats  # of A (x) B, (K, d)
+    strength: float
+    weight: Floats  # of the penalty, (D,)
+    w: Floats  # the same of the first d, none of them too small, (d,)
+    diagonal: Floats  # of A (x) B, (K, d)
     free_bias: bool
     A: Floats
     inverse_A: Floats
     places: Floats  # v, (K, d)
     excess: Floats  # A_kk (mu_k - v_k), (K, d)
-    inverse_trace: float  # of M without biases, scaled to a diagonal of ones
+
+    def inverse_trace(self) -> float:
+        """Of M^-1 without biases, M scaled to a diagonal of ones."""
+        diagonal = self.diagonal + self.strength * self.w
+        return float(np.sum(multiply(multiply(self.U**2, self._inverse()), self.V.T**2) * diagonal))
+
+    def _inverse(self) -> Floats:
+        """Of the eigenvalues of M, (K, d)."""
+        floor = 0.0 if self.strength > 0 else _FLAT * self.eigenvalues.max()
+        return 1 / np.maximum(self.eigenvalues + self.strength, max(floor, np.finfo(float).tiny))
 
     def solve(self, r: Floats) -> Floats:
-        """M^-1 r for r (K, D)."""
+        """M^-1 r for r (1, K, D)."""
+        return self._solve(r[0])[None]
+
+    def _solve(self, r: Floats) -> Floats:
         common = r.mean(axis=0)
         r = r - common
         if not self.free_bias:
             s = self._solve_weights(r)
-            s += self.inverse_of_common * common - s.mean(axis=0)
+            s += self._solve_common(common) - s.mean(axis=0)
             return s
         bias, weights = r[:, -1:], r[:, :-1]
         q = multiply(self.inverse_A, bias)
@@ -132,12 +167,16 @@ class _Model:
         coupling += np.einsum("kd,kd->k", self.excess, t)
         s[:, -1] = q[:, 0] - multiply(self.inverse_A, coupling)
         s -= s.mean(axis=0)
-        s[:, :-1] += self.inverse_of_common * common[:-1]
+        s[:, :-1] += self._solve_common(common[:-1])
         return s
+
+    def _solve_common(self, r: Floats) -> Floats:
+        """For what all classes share, (d,)."""
+        return r / (self.strength * self.w) if self.strength > 0 else np.zeros_like(r)
 
     def _solve_weights(self, r: Floats) -> Floats:
         t = multiply(multiply(self.U.T, r), self.V)
-        t *= self.inverse
+        t *= self._inverse()
         return multiply(self.U, multiply(t, self.V.T))
 
 
@@ -176,11 +215,7 @@ def _model(sample: Floats, p: Floats, share: Floats, weight: Floats, strength: f
         w = np.where(curved > 0, curved, 1.0)
     root = 1 / np.sqrt(w)
     sigma, V = scipy.linalg.eigh(B / total * root[:, None] * root)
-    eigenvalues = np.multiply.outer(alpha, np.maximum(sigma, 0))
-    floor = 0.0 if strength > 0 else _FLAT * eigenvalues.max()
-    inverse = 1 / np.maximum(eigenvalues + strength, max(floor, np.finfo(float).tiny))
-    common = 1 / (strength * w) if strength > 0 else np.zeros(d)
     V *= root[:, None]
-    diagonal = np.multiply.outer(A.diagonal(), curved) + strength * w
-    trace = np.sum(multiply(multiply(U**2, inverse), V.T**2) * diagonal)
-    return _Model(U, V, inverse, common, free_bias, A, inverse_A, places, excess, float(trace))
+    eigenvalues = np.multiply.outer(alpha, np.maximum(sigma, 0))
+    diagonal = np.multiply.outer(A.diagonal(), curved)
+    return _Model(U, V, eigenvalues, strength, weight, w, diagonal, free_bias, A, inverse_A, places, excess)

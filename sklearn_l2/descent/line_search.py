@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from .linear import LinearObjective
 from .loop import Penalty
+from .memory import per_problem
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -23,16 +22,6 @@ ARMIJO = 1e-4  # of the fall of J that the slope promises, what a step must reac
 _RESOLVED_MOVE = 1e-3
 TINY = np.finfo(float).tiny
 _MAX_HALVINGS = 60
-
-
-def dot(a: Floats, b: Floats) -> Floats:
-    """Inner product of parameters (P, K, D) per problem, (P,)."""
-    return np.einsum("pkd,pkd->p", a, b)
-
-
-def per_problem(x: NDArray[Any]) -> NDArray[Any]:
-    """A number for each problem (P,), shaped to go with parameters (P, K, D)."""
-    return x[:, None, None]
 
 
 def surely_falls(slope: Floats, energy: Floats, move: Floats) -> Mask:

@@ -86,7 +86,7 @@ class Stopping(Protocol):
 @dataclass
 class Descent:
     """What a descent leaves: params (P, ...), per problem the iterations, how it finished (0: not), and `losses`, which
-    are J and its penalty's part of each iteration.
+    are J and its penalty's part before each iteration. The last one made J less by about `last_fall`.
 
     The arrays are kept current during the descent, so that an interrupted one leaves what it has reached.
     """
@@ -95,20 +95,22 @@ class Descent:
     n_iter: NDArray[np.int64]
     losses: list[list[tuple[float, float]]]
     finished: NDArray[np.int8]
+    last_fall: NDArray[np.floating]
 
     @classmethod
     def start(cls, params: Floats) -> Descent:
         n = len(params)
-        return cls(params, np.zeros(n, dtype=np.int64), [[] for _ in range(n)], np.zeros(n, dtype=np.int8))
+        n_iter, finished = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int8)
+        return cls(params, n_iter, [[] for _ in range(n)], finished, np.zeros(n))
 
     def select(self, mask: Mask) -> Descent:
         """The same of some problems; mask (P,)."""
         losses = [self.losses[p] for p in np.flatnonzero(mask)]
-        return Descent(self.params[mask], self.n_iter[mask], losses, self.finished[mask])
+        return Descent(self.params[mask], self.n_iter[mask], losses, self.finished[mask], self.last_fall[mask])
 
     def take(self, part: Descent, which: NDArray[Any]) -> None:
         """What a descent of some problems left, given by a mask (P,) or their indices."""
-        for name in ("params", "n_iter", "finished"):
+        for name in ("params", "n_iter", "finished", "last_fall"):
             getattr(self, name)[which] = getattr(part, name)
         for p, losses in zip(np.arange(len(self.losses))[which], part.losses, strict=True):
             self.losses[p] = losses

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from .certificate import best_bias_shift
 from .exact_newton import ExactNewton
-from .line_search import SAFE_MOVE, SMALL_MOVE, TINY, dot, line_search, per_problem
+from .kronecker import MEMORY, Kronecker
+from .line_search import SAFE_MOVE, SMALL_MOVE, TINY, line_search
 from .linear import LinearObjective
+from .memory import dot, per_problem
 from .penalties import L2
 from .preconditioners import Preconditioner
 
@@ -22,6 +24,7 @@ Mask = NDArray[np.bool_]
 Indices = NDArray[np.intp]
 
 ENERGY_TOLERANCE = 0.01  # the squared 10 per cent to which a Newton system is solved at least
+_ENERGY_TOLERANCE_WHEN_NEAR, _SPEED_WHEN_NEAR = 0.25, 0.1  # for a step that is meant to be the last
 _THOROUGH = 1e-8  # where the preconditioner is so poor that a residual measured by it says little
 # With sparse X and two classes, where a step costs little beside its conjugate gradients, which are many: measured.
 _LOOSE, _SPEED_IF_LOOSE = 0.1, 150.0
@@ -41,15 +44,22 @@ class LinearSystem(Protocol):
 
 
 def conjugate_gradients(
-    system: LinearSystem, gradient: Floats, tolerance: Floats, *, max_steps: int, floor: float, speed: float = np.inf
+    system: LinearSystem,
+    gradient: Floats,
+    tolerance: Floats,
+    *,
+    max_steps: int,
+    floor: float,
+    speed: float = np.inf,
+    at_least: float = ENERGY_TOLERANCE,
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
     """Solve H s = -gradient for A problems.
 
     Returns s (A, K, D), the energy r^T H^-1 r of its residual (A,), the longest step (A,) and the number of steps (A,).
     A step is longer than 1 where M is larger than H: the energy is estimated by r^T M^-1 r times the longest step, or
     times 10. A problem is done when it has fallen to `tolerance` (A,) of the energy s^T H s (or of g^T M^-1 g, if that
-    is less), or to `speed` times its square; below 0.01 (10 per cent of the step) only as long as it is above `floor`,
-    and never below `floor` / 100.
+    is less), or to `speed` times its square; below `at_least` of it only as long as it is above `floor`, and never
+    below `floor` / 100.
     """
     s = own = np.zeros_like(gradient)  # own: of the active ones
     energy, gained = np.zeros((2, len(s)))
@@ -86,7 +96,7 @@ def conjugate_gradients(
         energy[active] = left = rz * np.minimum(longest[active], _LONG)
         of_step = np.minimum(gained[active], first[active])
         target = np.minimum(tolerance[active], speed * of_step) * of_step
-        target = np.maximum(target, np.minimum(floor, ENERGY_TOLERANCE * of_step))
+        target = np.maximum(target, np.minimum(floor, at_least * of_step))
         running = usable & (left > np.maximum(target, floor / 100))
 
 
@@ -97,11 +107,22 @@ class _NewtonSystem:
         self.objective = objective
         self.ridge = penalty.curvature(params).astype(preconditioner.dtype, copy=False)
         self.precondition = preconditioner.solve
+        self.learner = preconditioner if isinstance(preconditioner, Kronecker) else None
+        self.products: list[tuple[Floats, Floats, Indices]] = []  # directions, times which problems' Hessians
 
     def product(self, direction: Floats, problems: Indices) -> Floats:
         Hd = self.objective.hessian_product(direction, problems)
         Hd += (self.ridge if len(problems) == len(self.ridge) else self.ridge[problems]) * direction
+        if self.learner is not None:
+            self.products.append((direction.copy(), Hd.copy(), problems))
+            del self.products[:-MEMORY]
         return Hd
+
+    def teach(self) -> None:
+        """Let the preconditioner take in the products that were made, for the next system."""
+        if self.learner is not None:
+            for product in self.products:
+                self.learner.learn(*product)
 
 
 class TruncatedNewton:
@@ -109,7 +130,8 @@ class TruncatedNewton:
 
     A problem has converged when its decrement, -(1/2) g^T s, an estimate of J - J*, is at most tol; it still takes that
     last step. No step is taken where the penalty's curvature alone shows that J - J* is at most tol. `converged`,
-    `stalled` and `unbounded` (P,) say how the last step went.
+    `stalled` and `unbounded` (P,) say how the last step went. Problems that begin `near` their optimum are expected to
+    end with the first.
     """
 
     def __init__(
@@ -121,9 +143,10 @@ class TruncatedNewton:
         tol: float,
         thorough: bool = False,
         free_bias: bool = True,
+        near: bool = False,
     ) -> None:
         self.objective, self.penalty, self.preconditioner = objective, penalty, preconditioner
-        self.tol, self.thorough = tol, thorough
+        self.tol, self.thorough, self.near = tol, thorough, near
         n_problems = objective.n_problems
         self.decrement: Floats = np.full(n_problems, np.inf)
         self.reduction = np.ones(n_problems)  # decrement over the one before
@@ -156,7 +179,7 @@ class TruncatedNewton:
         """One Newton step for every problem of the batch, params (P, K, D), in place."""
         near = self._known_to_be_near(params, gradient)
         if near.all() and self.objective.scores is not None:
-            self.converged = near
+            self.converged, self.decrement = near, np.full(len(params), TINY)
             self.objective.set_scores(self.objective.scores)
             return
         if near.any():
@@ -180,7 +203,7 @@ class TruncatedNewton:
             move = self.objective.largest_move(change)
         else:
             move, drift = self.objective.moves(change)
-            left = self.preconditioner.safety * self.residual + np.minimum(drift, move**2 * decrement)
+            left = self.preconditioner.safety * self.residual + drift
         small = move <= SMALL_MOVE
         length = line_search(self.objective, self.penalty, params, s, change, slope, move <= SAFE_MOVE)
         params += per_problem(length) * s
@@ -194,7 +217,7 @@ class TruncatedNewton:
                 self.objective.move(np.broadcast_to(shift, change.shape), np.ones(len(params)))
         self.unbounded = (decrement <= self.tol) & ~small & (self.penalty.lambd == 0)
         self.stalled = length == 0
-        self.converged = (left <= self.tol) & small
+        self.converged = (left <= self.tol) & (small if self.preconditioner.rough else move <= SAFE_MOVE)
         # A residual measured by what is not the curvature here says little.
         renewed = self.doubted
         self.doubted = self.converged & self.preconditioner.outdated(self.objective)
@@ -215,6 +238,14 @@ class TruncatedNewton:
         # A Newton step is worth solving as exactly as it is right: its error falls with the square of the last one's.
         return np.minimum(0.1 * self.reduction**2, _THOROUGH if self.thorough else ENERGY_TOLERANCE)
 
+    def _speed(self) -> float:
+        """Times its square, how much of its energy a Newton system may keep."""
+        if self.near:
+            return _SPEED_WHEN_NEAR
+        if self.is_loose:
+            return _SPEED_IF_LOOSE
+        return np.inf if self.preconditioner.rough else _SPEED
+
     def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
         """s (P, K, D) with H s = -gradient."""
         system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
@@ -224,8 +255,10 @@ class TruncatedNewton:
             self._tolerance(),
             max_steps=20 + 2 * gradient[0].size,
             floor=0.0 if self.thorough else self.tol / (2 * self.preconditioner.safety),
-            speed=_SPEED_IF_LOOSE if self.is_loose else np.inf if self.preconditioner.rough else _SPEED,
+            speed=self._speed(),
+            at_least=_ENERGY_TOLERANCE_WHEN_NEAR if self.near else ENERGY_TOLERANCE,
         )
+        system.teach()
         self.strayed = longest > _LONG
         self.debt += float(np.mean(np.maximum(steps - _FREE_STEPS, 0)))
         return s.astype(np.float64, copy=False)

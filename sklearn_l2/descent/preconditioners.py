@@ -129,6 +129,11 @@ def is_mid_sized(rows: RowBlocks, n_score_rows: int) -> bool:
     return not rows.is_sparse and _SMALL < n_score_rows * (rows.n_columns + 1) <= _LARGEST_CHOLESKY
 
 
+def is_large(n_columns: int, n_score_rows: int) -> bool:
+    """Whether a Hessian takes too long to factorize."""
+    return n_score_rows * (n_columns + 1) > _LARGEST_CHOLESKY
+
+
 def has_only_diagonal(rows: RowBlocks, size: int) -> bool:
     """Whether a Hessian of size x size of sparse X takes too long to factorize."""
     return rows.is_sparse and size > _SMALL and (size > _LARGEST_CHOLESKY or rows.n_rows < 4 * size)

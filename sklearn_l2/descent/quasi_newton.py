@@ -1,17 +1,16 @@
-"""Limited-memory BFGS in the metric of a preconditioner: one pass over X per step, for P problems side by side.
-
-Nocedal (1980), https://doi.org/10.1090/S0025-5718-1980-0572855-7.
-"""
+"""Limited-memory BFGS in the metric of a preconditioner: one pass over X per step, for P problems side by side."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .line_search import ARMIJO, SMALL_MOVE, dot, per_problem
+from .line_search import ARMIJO, SMALL_MOVE
 from .linear import LinearObjective
+from .memory import Pair, corrected, dot, pair, per_problem
 from .penalties import L2
 from .preconditioners import Preconditioner
 
@@ -48,7 +47,7 @@ class QuasiNewton:
         objective.keeps_scores, objective.keeps_curvature = False, not preconditioner.is_built
         self.resolution = _RESOLUTION * float(np.finfo(objective.rows.dtype).eps)
         self.problems = np.arange(objective.n_problems)  # those in the batch, by the preconditioner's count
-        self.pairs: list[tuple[Floats, Floats, Floats]] = []  # s, y (P, K, D), 1 / s^T y (P,), 0 where there is none
+        self.pairs: list[Pair] = []
         self.decrements: list[Floats] = []  # of the last steps
         self.near, self.lost = np.zeros((2, objective.n_problems), dtype=bool)
         self.length = np.ones(objective.n_problems)
@@ -107,34 +106,20 @@ class QuasiNewton:
 
     def _remember(self, gradient: Floats, good: Mask) -> None:
         """Take in the pair of the step just made."""
-        s, y = per_problem(self.length) * self.s, gradient - self.gradient
-        sy = dot(s, y)
-        usable = good & (sy > 0)
-        self.pairs.append((s, np.where(per_problem(usable), y, 0.0), np.where(usable, 1 / sy, 0.0)))
+        self.pairs.append(pair(per_problem(self.length) * self.s, gradient - self.gradient, good))
         del self.pairs[:-_MEMORY]
 
     def _aim(self, good: Mask) -> None:
         """A new step for the problems that stand at a new point."""
         if not good.any():
             return
-        direction = -self._apply_inverse(self.gradient)
+        precondition = partial(self.preconditioner.solve, problems=self.problems)
+        direction = -corrected(self.gradient, self.pairs, precondition)
         slope = dot(self.gradient, direction)
         if good.all():
             self.s, self.slope, self.length = direction, slope, np.ones_like(slope)
         else:
             self.s[good], self.slope[good], self.length[good] = direction[good], slope[good], 1.0
-
-    def _apply_inverse(self, gradient: Floats) -> Floats:
-        """B g by the two-loop recursion, (P, K, D)."""
-        q = gradient
-        alphas = []
-        for s, y, rho in reversed(self.pairs):
-            alphas.append(rho * dot(s, q))
-            q = q - per_problem(alphas[-1]) * y
-        r = self.preconditioner.solve(q, self.problems)
-        for (s, y, rho), alpha in zip(self.pairs, reversed(alphas), strict=True):
-            r = r + per_problem(alpha - rho * dot(y, r)) * s
-        return r
 
 
 class QuasiNewtonEnd:

@@ -78,7 +78,8 @@ def finish(
         J, penalized, gap = _certified(problems, objective, columns, theta)
         ends = list(zip(J.tolist(), penalized.tolist(), strict=True))
     else:
-        ends = [losses[-1] for losses in descent.losses]  # before the last step, which hardly changes it
+        falls = descent.last_fall.tolist()
+        ends = [(curve[-1][0] - fall, curve[-1][1]) for curve, fall in zip(descent.losses, falls, strict=True)]
         gap = np.full(len(theta), np.inf)
     losses = [[*curve, end] for curve, end in zip(descent.losses, ends, strict=True)]
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))

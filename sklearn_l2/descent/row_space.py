@@ -143,7 +143,7 @@ def solve_in_row_space(
     theta = np.concatenate([W.T.reshape(*z.shape[:2], -1), descent.params[..., len(sigma) :]], axis=-1)
     original = Columns(centre, np.ones(rows.n_columns), problems.fit_intercept)
     certify |= not (descent.finished == CONVERGED).all()
-    descent = Descent(theta, descent.n_iter, descent.losses, descent.finished)
+    descent = replace(descent, params=theta)
     fit = finish(problems, rows, original, descent, certify=certify)
     if certify:
         return fit, fit.dual_gap

@@ -116,6 +116,12 @@ class RowBlocks:
         whole._statistics = self._statistics
         return whole
 
+    def take_over(self, other: RowBlocks) -> None:
+        """What is known from other blocks of the same X."""
+        self._statistics = other._statistics
+        if other._single is not None and not self.is_sparse:
+            self._single = self.like(other._single.X, self._settings["n_scores"], np.float32)
+
     @property
     def is_small(self) -> bool:
         """Whether a pass over X takes no longer than the calls around it."""

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns
-from .continuation import continue_along_lambda, worthwhile_chains
+from .continuation import Path, continue_along_lambda, continue_path, worthwhile_chains
 from .descents import (
     EARLY_END,
     MANY_ELEMENTS,
     MAX_QUASI_NEWTON,
+    ROUNDED,
     descend_newton,
     descend_quasi_newton,
     joined,
@@ -52,7 +53,6 @@ _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
 _ROUGH = 1e-2  # J - J* at which a Kronecker product is near what it is at the optimum
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
-_ROUNDED = 1e-13  # J - J* down to which slopes rounded to single precision lead
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
 
 
@@ -64,13 +64,25 @@ def solve_newton(
     tol: float,
     max_iter: int,
     start: tuple[Floats, Floats] | None = None,
+    path: Path | None = None,
     certify: bool = True,
 ) -> LinearFit:
-    """The optimum by preconditioned descent, whatever the columns' scale; certified where asked for or in doubt."""
+    """The optimum by preconditioned descent, whatever the columns' scale; certified where asked for or in doubt.
+
+    On a `path`, it is found from the optima before it.
+    """
     solve = partial(_solve, tol=tol, certify=certify)
+    if path is not None:
+        start = path.start(problems)
+        if path.rows is not None:
+            rows.take_over(path.rows)
+        path.rows = rows
     unpenalized = np.flatnonzero(problems.lambd == 0)
     if not len(unpenalized):
-        return solve(problems, rows, start=start, max_iter=max_iter)
+        fit = solve(problems, rows, start=start, max_iter=max_iter, path=path)
+        if path is not None:
+            path.add(problems, fit)
+        return fit
 
     def solve_part(part: Indices) -> LinearFit:
         begin = None if start is None else (start[0][part], start[1][part])
@@ -91,6 +103,7 @@ def _solve(
     max_iter: int,
     start: tuple[Floats, Floats] | None,
     certify: bool,
+    path: Path | None = None,
 ) -> LinearFit:
     if stand_alone(problems, rows):
         solve = partial(_solve, tol=tol, max_iter=max_iter, certify=certify)
@@ -107,7 +120,7 @@ def _solve(
             if (gap <= _EXCELLENT * tol).all() or not (problems.lambd > 0).all():
                 return fit
             start = fit.W, fit.b
-    descent, last = _minimize(problems, rows, columns, start, tol=tol, max_iter=max_iter)
+    descent, last = _minimize(problems, rows, columns, start, path, tol=tol, max_iter=max_iter)
     certify |= bool(last.preconditioner.rough or not (descent.finished == CONVERGED).all())
     fit = finish(problems, rows, columns, descent, last.objective, certify=certify)
     # Where a step is cheap, and columns' scales differ so much that little left of J is much of a gradient.
@@ -126,18 +139,23 @@ def _minimize(
     rows: RowBlocks,
     columns: Columns,
     start: tuple[Floats, Floats] | None,
+    path: Path | None = None,
     *,
     tol: float,
     max_iter: int,
 ) -> tuple[Descent, Newton]:
     """The descent from a start (by default a cheap one that is near), and the update rule that ended it."""
+    if path is not None and start is not None and path.metric is not None:
+        return continue_path(path, problems, rows, columns, columns.from_model(*start), tol=tol, max_iter=max_iter)
     chain = worthwhile_chains(problems, rows) if start is None else None
     if chain is not None:
         return continue_along_lambda(problems, rows, columns, chain, tol=tol, max_iter=max_iter)
     theta, preconditioner = _set_out(problems, rows, columns, start)
     # What slopes rounded to single precision leave of J - J* has to be small beside tol.
-    suits = tol >= _ROUNDED and pays_in_single_precision(problems, rows)
+    suits = tol >= ROUNDED and pays_in_single_precision(problems, rows)
     is_product, is_large = isinstance(preconditioner, Kronecker), isinstance(preconditioner, CurvedHessian)
+    if path is not None and isinstance(preconditioner, Kronecker):
+        path.metric = preconditioner
     # What a start that is given leaves to do, on X that is quickly read, is not worth a descent before the last one.
     brief = is_product and start is not None and rows.n_elements < MANY_ELEMENTS
     if not isinstance(preconditioner, SampledHessian | Kronecker) or brief or max_iter == 1:

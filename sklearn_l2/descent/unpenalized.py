@@ -82,7 +82,8 @@ def _solve(
     curve = [(J - penalized, 0.0) for J, penalized in first.losses[0][:-1]]
     theta = columns.from_model(first.W, first.b)
     for _ in range(_MOST_DOUBLINGS):
-        descent = Descent(theta.copy(), first.n_iter, [curve.copy()], first.converged.astype(np.int8))
+        descent = replace(Descent.start(theta.copy()), n_iter=first.n_iter, losses=[curve.copy()])
+        descent.finished = first.converged.astype(np.int8)
         fit = finish(problem, rows, columns, descent)
         if left == 0 or (fit.separable[0] and fit.losses[0][-1][0] <= _NO_LOSS):
             return fit
