@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from common import standardized
+import scipy.sparse as sp
+from common import noisy, standardized
 from numpy.testing import assert_allclose, assert_array_equal
 from test_kronecker import classes_around_means
 
@@ -12,6 +13,7 @@ from sklearn_l2.descent.linear import LinearObjective
 from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.results import certified
 from sklearn_l2.descent.rows import RowBlocks
+from sklearn_l2.descent.side_by_side import solve_side_by_side
 from sklearn_l2.descent.solve import solve_newton
 
 
@@ -105,3 +107,42 @@ def test_a_path_learns_from_products_with_the_hessian(monkeypatch):
         counts.append(len(products))
     assert counts[0] <= 66
     assert counts[1] >= 1.1 * counts[0]
+
+
+def solved_side_by_side(n_folds, lambds):
+    """Problems in mixed order, their fit, and what was solved together: lambdas, problems' row weights and starts."""
+    X, y = noisy(300, 40)
+    rng = np.random.default_rng(0)
+    fold = rng.permutation(np.repeat(np.arange(n_folds), len(lambds)))
+    lambd = np.empty(len(fold))
+    for f in range(n_folds):
+        lambd[fold == f] = rng.permutation(lambds)
+    weights = (np.arange(300)[:, None] % n_folds != np.arange(n_folds)).astype(float)
+    problems = LinearProblems((1.0 - 2.0 * y)[:, None, None], 1, weights, lambd, fold=fold)
+    solved = []
+
+    def solve(some, rows, *, start):
+        solved.append((some.lambd, some.fold, start))
+        return solve_newton(some, rows, tol=1e-12, max_iter=100, start=start)
+
+    with RowBlocks(sp.csr_array(np.where(np.abs(X) < 1, 0, X)), n_scores=len(fold)) as rows:
+        return problems, solve_side_by_side(problems, rows, solve, None), solved
+
+
+def test_folds_of_sparse_x_go_from_large_to_small_lambdas_each_from_its_own_optima():
+    lambds = np.logspace(-2, 2, 6)
+    problems, fit, solved = solved_side_by_side(10, lambds)
+    assert fit.converged.all()
+    assert [set(lambd) for lambd, *_ in solved] == [{x} for x in np.repeat(lambds[::-1], 2)]  # in two parts
+    assert [start is None for *_, start in solved] == 4 * [True] + 8 * [False]
+    for lambd, fold, start in solved[4:]:
+        optima = np.array([fit.W[(problems.lambd == lambd[0]) & (problems.fold == f), 0][0] for f in range(10)])
+        distance = np.linalg.norm(start[0] - optima, axis=2)
+        assert_array_equal(distance.argmin(axis=1), fold)
+
+
+def test_few_folds_and_few_lambdas_of_sparse_x_are_solved_together():
+    for n_folds, n_lambds in ((3, 6), (10, 3)):
+        *_, solved = solved_side_by_side(n_folds, np.logspace(-2, 2, n_lambds))
+        assert all(start is None for *_, start in solved)
+        assert max(len(lambd) for lambd, *_ in solved) > n_folds / 2

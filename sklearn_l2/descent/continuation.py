@@ -45,7 +45,7 @@ def descend_along(chain: Indices, place: Floats, theta: Floats, solve: Callable[
     log(lambda/m). A chain begins at its theta as given.
     """
     done: list[list[int]] = [[] for _ in range(chain.max() + 1)]
-    for level in _levels(chain, place):
+    for level in ranks(chain, place):
         for p in level:
             before = done[chain[p]]
             near = before[-_MOST_POINTS:]
@@ -55,7 +55,7 @@ def descend_along(chain: Indices, place: Floats, theta: Floats, solve: Callable[
         theta[level] = solve(level, theta[level])
 
 
-def _levels(chain: Indices, place: Floats) -> list[Indices]:
+def ranks(chain: Indices, place: Floats) -> list[Indices]:
     """The problems of largest place (P,) in their chain, then the second ones, and so on."""
     rank = np.empty(len(chain), dtype=np.intp)
     for c in range(chain.max() + 1):
@@ -108,6 +108,11 @@ def continued(places: Floats, values: Floats, at: Floats) -> Floats:
     return np.stack([np.tensordot(w, values[-len(w) :, p], 1) for p, w in enumerate(weights)])
 
 
+def are_long(chain: Indices) -> bool:
+    """Whether it pays to solve chains of problems (P,) along lambda."""
+    return len(chain) >= _LONG_CHAINS * (chain.max() + 1)
+
+
 def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | None:
     """Which problems differ in lambda only, (P,), where it pays to solve them one after another."""
     if problems.n_score_rows == 1 or not (problems.lambd > 0).all():
@@ -115,7 +120,7 @@ def worthwhile_chains(problems: LinearProblems, rows: RowBlocks) -> Indices | No
     if not pays_in_single_precision(problems, rows) or not is_mid_sized(rows, problems.n_score_rows):
         return None
     chain = problems.chains()
-    return chain if len(chain) >= _LONG_CHAINS * (chain.max() + 1) else None
+    return chain if are_long(chain) else None
 
 
 def continue_along_lambda(
