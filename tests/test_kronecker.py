@@ -24,7 +24,7 @@ def classes_around_means(n=3000, n_columns=12, n_classes=6, seed=0, distance=1.0
 
 
 def system(X, y, lambd, *, biases="free", theta=None, dtype=np.float32):
-    """The preconditioner built at theta from sampled rows in `dtype`, the objective, and the Hessians (P, K D, K D) there by products with X."""
+    """The preconditioner built at theta from rows in `dtype`, the objective, and the Hessians (P, K D, K D) there."""
     n_classes, P = y.max() + 1, len(lambd)
     problems = LinearProblems(
         target=y[:, None],
