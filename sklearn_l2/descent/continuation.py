@@ -25,10 +25,11 @@ from .descents import (
 from .kronecker import Kronecker
 from .loop import Descent, descend
 from .newton import Newton, TruncatedNewton
-from .preconditioners import CarriedHessian, is_mid_sized
+from .preconditioners import is_mid_sized
 from .problems import LinearProblems
 from .results import CONVERGED, LinearFit
 from .rows import RowBlocks
+from .sampled_hessians import CarriedHessian
 
 Floats = NDArray[np.floating]
 Indices = NDArray[np.intp]

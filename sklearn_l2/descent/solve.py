@@ -24,20 +24,13 @@ from .interpolation import descend_at_nodes, merged
 from .kronecker import Kronecker
 from .loop import Descent
 from .newton import ExactNewton, Newton
-from .preconditioners import (
-    CurvedHessian,
-    Diagonal,
-    Exact,
-    Preconditioner,
-    SampledHessian,
-    choose_preconditioner,
-    n_sampled_rows,
-)
+from .preconditioners import Diagonal, Exact, Preconditioner, choose_preconditioner
 from .problems import LinearProblems
 from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
 from .row_space import solve_in_row_space
 from .rows import RowBlocks
+from .sampled_hessians import CurvedHessian, SampledHessian, n_sampled_rows
 from .side_by_side import solve_side_by_side, stand_alone
 from .unpenalized import solve_unpenalized
 
