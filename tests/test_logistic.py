@@ -171,8 +171,9 @@ def test_fitted_attributes(name, n_score_rows, dtype):
 @pytest.mark.parametrize("name", ["breast_cancer", "digits"])
 def test_the_loss_curve_falls(name):
     X, y = load(name)
-    curve = np.array(L2LogisticRegression(lambd=0.1).fit(X, y).loss_curve_)
-    assert (np.diff(curve) <= 1e-15).all()
+    for lambd in (0.01, 0.1, 1.0):
+        curve = np.array(L2LogisticRegression(lambd=lambd).fit(X, y).loss_curve_)
+        assert (np.diff(curve) <= 1e-15).all()
     assert curve[-1] < 0.5 * curve[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -113,8 +112,6 @@ def descend_quasi_newton(
     penalty = problems.penalty(columns)
     update = QuasiNewton(objective, penalty, preconditioner, tol=tol, patient=patient)
     descend(descent, objective, penalty, update, QuasiNewtonEnd(update), max_iter=max_iter)
-    # A step that went too far is taken back: the curve shows where the descent stood.
-    descent.losses = [list(accumulate(losses, min)) for losses in descent.losses]
     return descent
 
 

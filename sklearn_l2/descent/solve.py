@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import product
+from itertools import accumulate, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,8 +122,9 @@ def _solve(
     if may_mend and (fit.dual_gap[fit.converged] > enough).any():
         again, last = descend_newton(problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True)
         fit = finish(problems, rows, columns, joined(descent, again), last.objective)
-    # What single precision rounds off J does not show in the curve as a step up to the end.
-    fit.losses = [[max(J, losses[-1]) for J in losses] for losses in fit.losses]
+    # The curve shows where the descent stood: a step that went too far is taken back, and what single precision rounds
+    # off J is no step up to the next descent or to the end.
+    fit.losses = [list(accumulate((max(J, losses[-1]) for J in losses), min)) for losses in fit.losses]
     return no_worse_than_zero(problems, rows, columns, fit)
 
 
