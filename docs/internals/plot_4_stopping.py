@@ -36,8 +36,8 @@ X *= 10 ** np.random.default_rng(0).uniform(-3, 3, 20)
 class Notes(NewtonEnd):
     """The package's own stopping rule, which writes down what it sees."""
 
-    def __init__(self, newton):
-        super().__init__(newton)
+    def __init__(self, newton, descent):
+        super().__init__(newton, descent)
         self.J, self.decrement = [], []
 
     def finished(self, params, loss, gradient):
@@ -57,7 +57,8 @@ with RowBlocks(X) as rows:
     objective = problems.objective(rows, columns)
     penalty = problems.penalty(columns)
     newton = TruncatedNewton(objective, penalty, Diagonal(cost=1.0), tol=1e-20)
-    notes, descent = Notes(newton), Descent.start(problems.start(columns))
+    descent = Descent.start(problems.start(columns))
+    notes = Notes(newton, descent)
     descend(descent, objective, penalty, newton, notes, max_iter=30)
 
 gap = np.array(notes.J) - min(notes.J)
@@ -121,7 +122,7 @@ for unit in (0.001, 1, 1000):
 # nothing; it is what you can show to somebody who does not trust the estimate.
 
 best = L2LogisticRegression().fit(Z, y).loss_curve_[-1]
-for max_iter in (1, 2, 3, 4, 1000):
+for max_iter in (1, 2, 3):
     model = L2LogisticRegression(max_iter=max_iter).fit(Z, y)
     left = model.loss_curve_[-1] - best
     print(f"{model.n_iter_[0]} iterations: J - J* = {left:.1e} <= {model.dual_gap_:.1e}")
