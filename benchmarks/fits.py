@@ -39,7 +39,7 @@ SOFTMAX = {
     "10 000 x 100, 100 classes": (1.0,),
     "sparse 50 000 x 18 000, 20 classes": (1.0,),
 }
-QUICK = ("breast cancer, raw", "10 000 x 50", "iris, raw")
+QUICK = ("10 000 x 50", "iris, raw")
 
 
 def cells(quick: bool) -> list[Cell]:

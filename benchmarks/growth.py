@@ -39,7 +39,7 @@ def cells(quick: bool) -> list[Cell]:
     """A ladder each."""
     found = []
     for axis, (_, ladder) in FITS.items():
-        steps = dict(list(ladder.items())[:3]) if quick else ladder
+        steps = dict(list(ladder.items())[:2]) if quick else ladder
         found += [] if quick and axis != "rows" else [Cell(axis, partial(_run_fits, axis, steps))]
     for axis, (_, ladder) in SEARCHES.items():
         found += [] if quick else [Cell(axis, partial(_run_searches, axis, ladder))]

@@ -37,7 +37,7 @@ _AT_A_TIME = 20  # fits that are timed together
 
 def cells(quick: bool) -> list[Cell]:
     """The imports, and iris with two classes and with three."""
-    repeats = 5 if quick else 25
+    repeats = 3 if quick else 25
     fits = [Cell(name, partial(_fits, name, repeats)) for name in DATA]
     return [Cell("import", partial(_imports, repeats)), *fits]
 
