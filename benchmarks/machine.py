@@ -23,7 +23,7 @@ def describe() -> dict[str, Any]:
     """Versions, cores, and the BLAS kernels that this process runs."""
     blas = [
         {key: str(library.get(key)) for key in ("prefix", "version", "architecture", "num_threads")}
-        for library in threadpoolctl.threadpool_info()
+        for library in sorted(threadpoolctl.threadpool_info(), key=lambda library: str(library.get("version")))
         if library["user_api"] == "blas"
     ]
     return {

@@ -50,17 +50,22 @@ def write(directory: Path, results: dict[str, Any], sections: Iterable[tuple[str
     pictures.mkdir(parents=True, exist_ok=True)
     measured = [(name, section) for name, section in sections if name in results]
     parts = [HEAD.format(results=RESULTS)]
-    machine = versions = None
+    machine: dict[str, Any] = {}
     for name, section in measured:
         result = results[name]
-        if result["machine"] != machine:
-            machine = result["machine"]
-            parts.append(described(machine))
-        if result["machine"]["versions"] != versions:
-            versions = result["machine"]["versions"]
-            parts.append(table(["package", "version"], [[package, version] for package, version in versions.items()]))
+        before, machine = machine, result["machine"]
+        if machine != before:
+            parts.append(rates(machine) if _setup(machine) == _setup(before) else described(machine))
+        if machine["versions"] != before.get("versions"):
+            versions = list(machine["versions"].items())
+            parts.append(table(["package", "version"], versions))
         parts.append(f"## {section.TITLE}\n\n{section.markdown(result['rows'], pictures).strip()}\n")
     (directory / PAGE).write_text("\n".join(parts), encoding="utf-8")
+
+
+def _setup(machine: dict[str, Any]) -> dict[str, Any]:
+    """What stays the same from one run to the next."""
+    return {key: value for key, value in machine.items() if key != "date" and not key.endswith("per second")}
 
 
 def described(machine: dict[str, Any]) -> str:
@@ -70,12 +75,20 @@ def described(machine: dict[str, Any]) -> str:
         for each in machine["blas"]
     )
     variables = ", ".join(f"`{name}={value}`" for name, value in machine["environment"].items())
-    giga = 1e-9
     return (
-        f"{machine['date']}: {machine['processor']}, {machine['cores']} hardware threads, {machine['system']}, "
+        f"{machine['processor']}, {machine['cores']} hardware threads, {machine['system']}, "
         f"Python {machine['python']}. BLAS: {blas}. "
         f"Environment variables that matter to it: {variables or 'none'} (`OPENBLAS_CORETYPE` slows a current numpy). "
-        f"A matrix product runs at {machine['float64 multiply-adds per second'] * giga:.1f} (float32: "
-        f"{machine['float32 multiply-adds per second'] * giga:.1f}) billion multiply-adds a second, memory is read at "
-        f"{machine['bytes per second'] * giga:.1f} GB/s.\n"
+        + rates(machine)
+    )
+
+
+def rates(machine: dict[str, Any]) -> str:
+    """When a run was, and how fast the machine was then."""
+    giga = 1e-9
+    return (
+        f"Measured on {machine['date']}, when a matrix product ran at "
+        f"{machine['float64 multiply-adds per second'] * giga:.1f} (float32: "
+        f"{machine['float32 multiply-adds per second'] * giga:.1f}) billion multiply-adds a second, and memory was "
+        f"read at {machine['bytes per second'] * giga:.1f} GB/s.\n"
     )
