@@ -39,7 +39,7 @@ SAME_SCORES = 1e-4
 MAX_ITER = 1000  # lbfgs would take far more on raw columns
 _LONG = 10.0  # a solver that takes so many seconds is not tried with a smaller tol
 _LONGEST = 60.0
-_SHORT = 10.0  # a search is given so many seconds, or twice the fastest that will do, where there is one
+_SHORT = 6.0  # once a search is found that will do, another is given little more than its time, but so many seconds
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _glum_losses(search: Any) -> Any:
     return np.asarray(search.deviance_path_).reshape(-1, N_FOLDS, len(search.alphas_))[0].mean(axis=0)[::-1] / 2
 
 
-_SOLVERS = ("newton-cholesky", "newton-cg", "lbfgs", "liblinear")  # those that arrive on any scale first
+_SOLVERS = ("lbfgs", "newton-cg", "newton-cholesky", "liblinear")
 PEERS = {
     OURS: Peer("sklearn_l2", _ours, _grid_losses, takes_scaler=True),
     "GridSearchCV": Peer("sklearn", _grid_search, _grid_losses, _SOLVERS, takes_scaler=True),
@@ -201,16 +201,16 @@ def _best(worker: Worker, solvers: list[str], losses: Any) -> tuple[str, float, 
     for solver in solvers:
         for tol in TOLERANCES:
             try:
-                if tol == TOLERANCES[0]:  # starts processes, and loads what is loaded at first use
-                    worker.ask((solver, tol), longest)
                 seconds, own = worker.ask((solver, tol), longest)
+                if tol == TOLERANCES[0] and seconds < _SHORT:  # it started processes, and loaded what is needed
+                    seconds, own = worker.ask((solver, tol), longest)
             except (OutOfTime, Failed) as error:
                 failure = error
                 break
             off = float(np.abs(own - losses).max())
             found.append((max(off, SAME_SCORES), seconds, off, solver, tol))
             if off <= SAME_SCORES:
-                longest = min(longest, max(_SHORT, 2 * seconds))
+                longest = min(longest, max(_SHORT, 1.2 * seconds))
             if off <= SAME_SCORES or seconds > _LONG:
                 break
     if not found:

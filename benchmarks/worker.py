@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 QUIET = 0.1  # seconds after which the threads of the side before have stopped spinning
+_FEW, _ENOUGH = 3, 10.0  # rounds that are always timed, and seconds after which no other one begins
 _START = 120.0  # seconds to import and to compile in
 
 
@@ -116,9 +117,12 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def in_turn(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each side, which it returns, `repeats` times one after the other."""
+    """Seconds of each side, which it returns, one after the other: `repeats` rounds, three once they take long."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(repeats):
+    start = time.perf_counter()
+    for k in range(repeats):
+        if k >= _FEW and time.perf_counter() - start > _ENOUGH:
+            break
         for name, side in sides.items():
             time.sleep(QUIET)
             seconds[name].append(side())
