@@ -29,6 +29,11 @@ _COST_OF_A_SCORE = 16
 _PRODUCTS_PER_ELEMENT = 20  # multiply-adds of a matrix product in the time an element of X is read
 _MAX_RANGES = 4
 _LANES = 4  # numbers to a register: a row of so many is added to another in one instruction
+_LARGEST_KEPT = 2**25 - 2**16  # bytes
+
+# Until glibc's malloc has seen a large array freed, it hands memory back to the system whenever it can, and every
+# pass would take its arrays' pages anew. This one is never touched; of a larger one malloc learns nothing.
+np.empty(_LARGEST_KEPT, dtype=np.uint8)
 
 
 class RowBlocks:
