@@ -10,7 +10,7 @@ from common import badly_scaled, load, noisy, standardized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from search_checks import both
+from search_checks import assert_same_results, both
 from sklearn.decomposition import PCA
 from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.model_selection import (
@@ -159,6 +159,27 @@ def test_a_column_that_is_constant_in_one_fold(no_direct_fit, batches):
     pipeline = make_pipeline(StandardScaler(), L2LogisticRegression(tol=TIGHT))
     both(pipeline, {"l2logisticregression__lambd": LAMBDS}, X, y, cv=KFold(3), scoring="neg_log_loss")
     assert batches == [12]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_folds_of_a_scaler_are_standardized_in_one_pass(dtype, no_direct_fit, batches, monkeypatch):
+    """But for one where a column has so little spread that the scaler may take it for a constant."""
+    X, y = noisy(90, 4)
+    X = np.asarray(X * [1e-3, 1, 1e3, 1] + [0, 10, -1e5, 0], dtype=dtype)
+    X[:, 3] = np.where(np.arange(90) < 30, X[:, 3], 3.0)
+    fit, sizes = StandardScaler.fit, []
+
+    def counted(scaler, X, *args, **kwargs):
+        sizes.append(len(X))
+        return fit(scaler, X, *args, **kwargs)
+
+    monkeypatch.setattr(StandardScaler, "fit", counted)
+    pipeline = make_pipeline(StandardScaler(), L2LogisticRegression(tol=TIGHT))
+    search = LambdaSearchCV(pipeline, LAMBDS, cv=KFold(3), scoring="neg_log_loss", refit=False).fit(X, y)
+    assert (batches, sizes) == ([12], [60])
+    monkeypatch.undo()
+    peer = GridSearchCV(pipeline, {"l2logisticregression__lambd": LAMBDS}, cv=KFold(3), scoring="neg_log_loss")
+    assert_same_results(search.cv_results_, peer.fit(X, y).cv_results_, atol=1e-6)
 
 
 ESTIMATORS = {

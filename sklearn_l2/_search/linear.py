@@ -31,7 +31,7 @@ from .candidates import Group, last_step
 from .fits import Figures, Fits, Unfitted
 from .folds import Fold, join, last_step_params, prepare, unfitted_transformers
 from .parallel import in_parallel
-from .scalers import only_scalers, scale_and_shift
+from .scalers import only_scalers, scale_and_shift, standardizing
 from .scoring import RowFigures, class_codes, wrong_classes
 from .spread import spread_alike
 
@@ -71,7 +71,7 @@ class _Part:
     """A fold in a batch. Its last step sees the columns X * scale + shift of the batch's X.
 
     `weights` (n,) are the rows' s_i there, `plain_weights` those without class weights; `rows` picks the rows that are
-    trained on, as often as they are.
+    trained on, as often as they are. The transformers need not be fitted where scale and shift are known without.
     """
 
     fold: Fold
@@ -81,6 +81,15 @@ class _Part:
     transformers: Pipeline | None
     scale: Floats | None = None
     shift: Floats | None = None
+    is_fitted: bool = True  # whether the transformers are
+
+    def fitted(self) -> Pipeline | None:
+        """The transformers, fitted on the rows that are trained on."""
+        if self.transformers is not None and not self.is_fitted:
+            rows = self.fold.training()
+            self.transformers.fit(rows.X, rows.y)
+            self.is_fitted = True
+        return self.transformers
 
 
 @dataclass
@@ -263,7 +272,7 @@ class _Models:
         return self._build(i)[0]
 
     def _build(self, i: int) -> tuple[Any, L2LogisticRegression]:
-        transformers = self.part.transformers
+        transformers = self.part.fitted()
         estimator = self.batch.group.with_lambd(int(self.lambdas[i]))
         model = last_step(estimator)
         if transformers is None or self.batch.is_transformed:
@@ -343,7 +352,12 @@ def _together(group: Group, folds: Sequence[Fold]) -> _Batch | None:
         return None
     if transformers is not None and sp.issparse(X):
         return None
-    parts = [_part_of_shared_rows(group, model, X, codes, fold) for fold in folds]
+    known: list[tuple[Floats, Floats] | None] = [None] * len(folds)
+    if transformers is not None:
+        known = standardizing(transformers, X, [fold.train for fold in folds])
+    parts = [
+        _part_of_shared_rows(group, model, X, codes, fold, scaling) for fold, scaling in zip(folds, known, strict=True)
+    ]
     usable = [part for part in parts if part is not None]
     if usable:
         alike = spread_alike(X, np.stack([part.weights for part in usable], axis=1))
@@ -351,7 +365,15 @@ def _together(group: Group, folds: Sequence[Fold]) -> _Batch | None:
     return _Batch(group, model, X, codes, usable, is_transformed=False) if usable else None
 
 
-def _part_of_shared_rows(group: Group, model: L2LogisticRegression, X: Any, codes: Indices, fold: Fold) -> _Part | None:
+def _part_of_shared_rows(
+    group: Group,
+    model: L2LogisticRegression,
+    X: Any,
+    codes: Indices,
+    fold: Fold,
+    known: tuple[Floats, Floats] | None,
+) -> _Part | None:
+    """A fold in a batch on all rows; its transformers are fitted unless the scale and shift they find are `known`."""
     n, train = X.shape[0], fold.train
     own_codes = codes[train]
     if not np.bincount(own_codes, minlength=len(model.classes_)).all():
@@ -362,16 +384,19 @@ def _part_of_shared_rows(group: Group, model: L2LogisticRegression, X: Any, code
     try:
         given = None if given is None else _check_sample_weight(given, X)[train]
         s = training_weights(given, model.class_weight, own_codes, model.classes_, own_codes)
-        if transformers is not None:
+        scaling = known
+        if transformers is not None and scaling is None:
             rows = fold.training()
-            scale, shift = scale_and_shift(transformers.fit(rows.X, rows.y), X.shape[1])
+            scaling = scale_and_shift(transformers.fit(rows.X, rows.y), X.shape[1])
+        if scaling is not None:
+            scale, shift = scaling
             if not (np.isfinite(scale**-2.0).all() and (scale**-2.0 > 0).all()):
                 return None
     except Exception:
         return None
     weights = np.bincount(train, weights=s, minlength=n).astype(float)
     plain = weights if model.class_weight is None else np.bincount(train, weights=given, minlength=n).astype(float)
-    return _Part(fold, train, weights, plain, transformers, scale, shift)
+    return _Part(fold, train, weights, plain, transformers, scale, shift, is_fitted=known is None)
 
 
 def _alone(group: Group, fold: Fold) -> _Batch | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,11 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, StandardScaler
 
-Floats = NDArray[np.float64]
+from .spread import moments
+
+Floats = NDArray[np.floating]
+
+_CLEAR = 1e-6  # of a mean square: a variance above has lost few digits
 
 
 def only_scalers(transformers: Pipeline) -> bool:
@@ -35,3 +40,23 @@ def scale_and_shift(transformers: Pipeline, n_columns: int) -> tuple[Floats, Flo
         elif type(step) is MinMaxScaler:
             scale, shift = scale * step.scale_, shift * step.scale_ + step.min_
     return scale, shift
+
+
+def standardizing(
+    transformers: Pipeline, X: Any, rows: Sequence[NDArray[np.intp]]
+) -> list[tuple[Floats, Floats] | None]:
+    """The same of a StandardScaler alone, fitted on some rows of X, and on others: in one pass for all.
+
+    None where it is for the scaler to tell, which takes a column of too little spread for a constant.
+    """
+    (_, first), *others = transformers.steps
+    if others or type(first) is not StandardScaler or first.get_params() != StandardScaler().get_params():
+        return [None] * len(rows)
+    counts = np.stack([np.bincount(some, minlength=X.shape[0]).astype(float) for some in rows], axis=1)
+    rounding = counts.sum(axis=0) * np.finfo(float).eps
+    mean, variance, square = moments(X, counts)
+    clear = (variance > _CLEAR * square) & (_CLEAR * variance > (rounding * mean) ** 2)
+    with np.errstate(all="ignore"):
+        scale = 1 / np.sqrt(variance)
+        shift = -mean * scale
+    return [(scale[:, f], shift[:, f]) if is_clear else None for f, is_clear in enumerate(clear.all(axis=0))]
