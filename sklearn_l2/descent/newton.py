@@ -103,11 +103,13 @@ def conjugate_gradients(
 class _NewtonSystem:
     """The Newton system of P problems."""
 
-    def __init__(self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, params: Floats) -> None:
+    def __init__(
+        self, objective: LinearObjective, penalty: L2, preconditioner: Preconditioner, params: Floats, *, learns: bool
+    ) -> None:
         self.objective = objective
         self.ridge = penalty.curvature(params).astype(preconditioner.dtype, copy=False)
         self.precondition = preconditioner.solve
-        self.learner = preconditioner if isinstance(preconditioner, Kronecker) else None
+        self.learner = preconditioner if learns and isinstance(preconditioner, Kronecker) else None
         self.products: list[tuple[Floats, Floats, Indices]] = []  # directions, times which problems' Hessians
 
     def product(self, direction: Floats, problems: Indices) -> Floats:
@@ -248,7 +250,8 @@ class TruncatedNewton:
 
     def _newton_direction(self, params: Floats, gradient: Floats) -> Floats:
         """s (P, K, D) with H s = -gradient."""
-        system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params)
+        # Far from the optimum the next Hessian is another one: then the products teach less than learning costs.
+        system = _NewtonSystem(self.objective, self.penalty, self.preconditioner, params, learns=self.near)
         s, self.residual, longest, steps = conjugate_gradients(
             system,
             gradient.astype(self.preconditioner.dtype, copy=False),
