@@ -197,6 +197,22 @@ def test_a_search(name, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:The best lambd")
+def test_exact_hessians_of_a_search(monkeypatch):
+    """Those of merged problems: at 8 of 20 lambdas, for that is near enough for folds to start from."""
+    X, y = DATA["breast_cancer, raw"]()
+    make, made = StandardizedObjective.hessian, []
+
+    def counted(objective, problem):
+        made.append(problem)
+        return make(objective, problem)
+
+    monkeypatch.setattr(StandardizedObjective, "hessian", counted)
+    lambds = np.logspace(-3, 3, 20)
+    LambdaSearchCV(L2LogisticRegression(), lambds, cv=N_FOLDS, scoring="neg_log_loss", refit=False).fit(X, y)
+    assert 0 < len(made) <= HEADROOM * 52
+
+
+@pytest.mark.filterwarnings("ignore:The best lambd")
 def test_systems_of_a_search_with_few_rows(monkeypatch):
     """Those of a fold have an equation for each row that it is trained on; merged problems, few, for all."""
     X, y = DATA["100 x 2000"]()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
-from sklearn_l2.descent.interpolation import descend_at_nodes, merged, nodes_among
+from sklearn_l2.descent.interpolation import CLOSE, descend_at_nodes, merged, nodes_among
 from sklearn_l2.descent.loop import Descent
 from sklearn_l2.descent.problems import LinearProblems
 from sklearn_l2.descent.quasi_newton import LOST, NEAR
@@ -58,7 +58,7 @@ def test_nodes_lie_as_close_as_asked_for_and_no_closer(places, furthest):
 
 def test_merged_problems_have_the_mean_data_and_tell_about_every_lambda():
     problems = problems_on_folds(np.logspace(-3, 3, 60))
-    few, at_all, nearest = merged(problems)
+    few, at_all, nearest = merged(problems, CLOSE)
     assert len(few.lambd) <= 21
     assert_allclose(few.weights[:, 0], 95 * (problems.weights / [100, 90]).mean(axis=1))
     assert_allclose(few.m, 95)
@@ -70,7 +70,7 @@ def test_merged_problems_have_the_mean_data_and_tell_about_every_lambda():
 
 
 def test_a_single_lambda_is_merged_into_one():
-    few, at_all, nearest = merged(problems_on_folds(np.array([1.0]), 2))
+    few, at_all, nearest = merged(problems_on_folds(np.array([1.0]), 2), CLOSE)
     assert len(few.lambd) == 1
     assert_array_equal(at_all(np.array([[7.0]])), [[7.0], [7.0]])
     assert_array_equal(nearest, [0, 0])

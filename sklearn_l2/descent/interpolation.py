@@ -27,9 +27,7 @@ _FEWEST = 4  # nodes of a cubic spline
 _BEYOND = 0.2  # in log lambda, how far a spline is to be trusted
 
 
-def merged(
-    problems: LinearProblems, furthest: float = CLOSE
-) -> tuple[LinearProblems, Callable[[Floats], Floats], Indices]:
+def merged(problems: LinearProblems, furthest: float) -> tuple[LinearProblems, Callable[[Floats], Floats], Indices]:
     """Few problems with the mean data of all, at lambdas that lie close enough to tell about those between.
 
     Also how to make values for all problems from theirs (R, ...), and which of them is nearest to each problem, (P,).

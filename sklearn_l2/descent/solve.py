@@ -20,7 +20,7 @@ from .descents import (
     joined,
     pays_in_single_precision,
 )
-from .interpolation import descend_at_nodes, merged
+from .interpolation import CLOSE, FAR, descend_at_nodes, merged
 from .kronecker import Kronecker
 from .loop import Descent
 from .newton import ExactNewton, Newton
@@ -30,7 +30,7 @@ from .quasi_newton import NEAR
 from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
 from .row_space import solve_in_row_space
 from .rows import RowBlocks
-from .sampled_hessians import CurvedHessian, SampledHessian, n_sampled_rows
+from .sampled_hessians import FEW_OPERATIONS, CurvedHessian, SampledHessian, n_sampled_rows
 from .side_by_side import solve_side_by_side, stand_alone
 from .unpenalized import solve_unpenalized
 
@@ -239,7 +239,9 @@ def _coarse_optimum(
     """
     n_parameters = rows.n_columns * problems.n_score_rows
     if len(problems.lambd) > 1:
-        few, at_all, nearest = merged(problems)
+        # Where each has a Hessian of its own, more of them cost more than a start of folds that is nearer saves.
+        far_apart = rows.n_rows * n_parameters**2 <= FEW_OPERATIONS
+        few, at_all, nearest = merged(problems, FAR if far_apart else CLOSE)
         if len(few.lambd) < len(problems.lambd):
             optimum, preconditioner = _rough_optimum(few, rows, 1e-4 * n_parameters / rows.n_rows)
             if optimum is None:
