@@ -254,7 +254,7 @@ def traced(function):
 MEMORY = {
     "50000 x 100": (lambda: noisy(50_000, 100), 0.80),
     "50000 x 100, badly scaled": (lambda: on_bad_scales(50_000, 100), 0.80),
-    "100000 x 20": (lambda: noisy(100_000, 20), 0.60),
+    "100000 x 20": (lambda: noisy(100_000, 20), 1.01),
     "30000 x 20, 10 classes": (lambda: noisy(30_000, 20, 10), 3.27),
     "100 x 5000": (lambda: noisy(100, 5000), 1.13),
     "sparse 5000 x 5000": (lambda: text(5000), 2.78),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ Floats = NDArray[np.floating]
 
 _LARGEST_INVERSE_SCALE = 2.0**460  # its square, the penalty's weight, times lambda/m stays finite
 _SMALLEST_INVERSE_SCALE = 2.0**-1020
+_NEARLY_ONE = 2.0**10  # factor to 1 at which a column is far from what single precision cannot hold
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,19 @@ class Columns:
     @cached_property
     def is_centred(self) -> bool:
         return bool(self.shift.any())
+
+    @cached_property
+    def is_nearly_standard(self) -> bool:
+        """Whether X rounded to single precision is hardly worse than the core's columns rounded to it."""
+        far = (np.abs(self.shift) > 1) | (self.inverse_scale > _NEARLY_ONE) | (self.inverse_scale < 1 / _NEARLY_ONE)
+        return not far.any()
+
+    def split(self, *, sparse: bool) -> tuple[Columns, Columns]:
+        """What a copy in single precision takes in of it, and how the core's columns then relate to that copy's."""
+        nothing = Columns.unscaled(len(self.centre), intercept=self.intercept)
+        if sparse:
+            return replace(self, centre=nothing.centre), replace(nothing, centre=self.shift)
+        return (nothing, self) if self.is_nearly_standard else (self, nothing)
 
     @cached_property
     def penalty_weight(self) -> Floats:

@@ -26,7 +26,7 @@ MAX_QUASI_NEWTON = 30
 _PATIENCE, _RESOLVED = 25, 1e-13
 # Single precision pays for its copy of X where arithmetic takes longer than reading X, or reading X takes long.
 _MANY_SCORES = 3
-MANY_ELEMENTS = 2**21
+_MANY_ELEMENTS = 2**18
 
 
 class Standstill:
@@ -79,14 +79,12 @@ def pays_in_single_precision(problems: LinearProblems, rows: RowBlocks) -> bool:
         many_products = problems.n_score_rows > 1 or has_only_diagonal(rows, rows.n_columns)
         return rows.fits_in_single_precision and many_products
     many_scores = len(problems.lambd) * problems.n_score_rows >= _MANY_SCORES
-    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= MANY_ELEMENTS)
+    return rows.fits_in_single_precision and (many_scores or rows.n_elements >= _MANY_ELEMENTS)
 
 
 def objective_in_single_precision(problems: LinearProblems, rows: RowBlocks, columns: Columns) -> LinearObjective:
-    centre, scale = columns.centre, columns.inverse_scale
-    left = centre * scale if rows.is_sparse else np.zeros_like(centre)
-    scaled = Columns(left, np.ones_like(scale), problems.fit_intercept)
-    return problems.objective(rows.in_single_precision(centre, scale), scaled)
+    taken, left = columns.split(sparse=rows.is_sparse)
+    return problems.objective(rows.in_single_precision(taken.centre, taken.inverse_scale), left)
 
 
 def descend_quasi_newton(

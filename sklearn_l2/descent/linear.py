@@ -339,12 +339,13 @@ class LinearObjective:
     def sample_columns(self, indices: Any, dtype: Any = np.float64) -> Floats:
         """Some rows of X~, with a last column of ones where there is a bias: dense (rows, D), of `dtype`."""
         n_columns, indices = self.rows.n_columns, np.arange(self.rows.n_rows)[indices]
+        relation = self.columns.centre, self.columns.inverse_scale
+        centre, scale = (a.astype(self.rows.dtype, copy=False) for a in relation)
         sample = np.empty((len(indices), self.n_parameters), dtype=dtype)
         for part in _pieces(len(indices), n_columns):
             X = self.rows.take(indices[part])
             X = X.toarray() if self.rows.is_sparse else X
-            centred = X - self.columns.centre
-            np.multiply(centred, self.columns.inverse_scale, out=sample[part, :n_columns], casting="same_kind")
+            np.multiply(X - centre, scale, out=sample[part, :n_columns], casting="same_kind")
         if self.columns.intercept:
             sample[:, -1] = 1.0
         return sample

@@ -103,9 +103,9 @@ class RowBlocks:
         return np.asarray(self.X[self.slices[k]], dtype=self.dtype)
 
     def take(self, indices: Any) -> Any:
-        """Some rows of X as float64."""
+        """Some rows of X, of `dtype`."""
         block = self.X[indices]
-        return block.astype(np.float64, copy=False) if self.is_sparse else np.asarray(block, dtype=np.float64)
+        return block.astype(self.dtype, copy=False) if self.is_sparse else np.asarray(block, dtype=self.dtype)
 
     def like(self, X: Any, n_scores: int, dtype: Any = np.float64) -> RowBlocks:
         """Row blocks of another matrix, on the threads of this one."""
@@ -152,9 +152,13 @@ class RowBlocks:
                     self._single._sparse_blocks = [_ScatteringMatrix(copy.tocsc(), copy.T)]
             else:
                 copy = np.empty(self.X.shape, dtype=np.float32)
+                is_plain = not centre.any() and (inverse_scale == 1).all()
 
                 def standardize(block: Any, rows: slice) -> None:
-                    np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
+                    if is_plain:
+                        copy[rows] = block
+                    else:
+                        np.multiply(block - centre, inverse_scale, out=copy[rows], casting="same_kind")
 
                 self.sum_blocks(standardize)
                 self._single = self.like(copy, n_scores, np.float32)

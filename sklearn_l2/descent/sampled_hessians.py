@@ -80,10 +80,9 @@ class SampledHessian:
         if n_rows * size**2 <= FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
         self.n_sample = n_sample
-        self.draw = objective.sample_columns  # from X as it is, though a build may come from a copy of X
         self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
         self.follows_curvature = objective.is_binary and (n_sample < n_rows or size > LARGEST_CHOLESKY)
-        self.sample = np.empty(0) if self.follows_curvature else self.draw(self.indices, dtypes[0])
+        self.sample = np.empty(0) if self.follows_curvature else objective.sample_columns(self.indices, dtypes[0])
         self.cost = n_data / objective.n_problems * n_sample / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
@@ -137,7 +136,7 @@ class SampledHessian:
             if not self.follows_curvature:
                 return self.sample, curvature
             indices, each = sample_along(curvature, self.n_sample)
-            return self.draw(indices, self.dtypes[0]), np.full(self.n_sample, each)
+            return objective.sample_columns(indices, self.dtypes[0]), np.full(self.n_sample, each)
         share, counts = objective.share_of(self.indices, members), 1.0
         if self.n_sample < len(objective.share):
             # What a sampled row counts for: the weight of all rows over that of the sampled ones.
@@ -197,7 +196,7 @@ class CurvedHessian(SampledHessian):
         self.diagonal = objective.hessian_diagonal()[members, 0].mean(axis=0)
         curvature = objective.curvature[:, members, 0].mean(axis=1)
         curved = _curved_rows(curvature)
-        return self.draw(curved, np.float32), curvature[curved]
+        return objective.sample_columns(curved, np.float32), curvature[curved]
 
     def _with_the_diagonal(self, rows: RowBlocks, sample: Floats, curvature: Floats, dtype: Any) -> Floats:
         H = large_binary_hessian(rows, sample, curvature)

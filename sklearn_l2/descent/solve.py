@@ -12,7 +12,6 @@ from .columns import Columns
 from .continuation import Path, continue_along_lambda, continue_path, worthwhile_chains
 from .descents import (
     EARLY_END,
-    MANY_ELEMENTS,
     MAX_QUASI_NEWTON,
     ROUNDED,
     descend_newton,
@@ -46,6 +45,7 @@ _SAMPLE_ROWS_PER_PARAMETER = 16
 _SAMPLE_MAX_ITER = 30
 _ROUGH = 1e-2  # J - J* at which a Kronecker product is near what it is at the optimum
 _EXCELLENT = 100  # times tol: a bound on J - J* that leaves nothing to do
+_QUICKLY_READ = 2**21  # elements
 _MANY_PARAMETERS = 1000  # of a batch, from which on problems share a preconditioner from the start
 
 
@@ -151,7 +151,7 @@ def _minimize(
     if path is not None and isinstance(preconditioner, Kronecker):
         path.metric = preconditioner
     # What a start that is given leaves to do, on X that is quickly read, is not worth a descent before the last one.
-    brief = is_product and start is not None and rows.n_elements < MANY_ELEMENTS
+    brief = is_product and start is not None and rows.n_elements < _QUICKLY_READ
     if not isinstance(preconditioner, SampledHessian | Kronecker) or brief or max_iter == 1:
         suits &= isinstance(preconditioner, Diagonal) and (rows.is_sparse or problems.n_score_rows == 1)
         return descend_newton(
