@@ -134,6 +134,22 @@ def test_the_bend_is_half_the_third_derivative(n_classes):
     assert_allclose(objective.bend(objective.compute_scores(s)), (above + below - 2 * at) / 2, rtol=1e-4, atol=1e-13)
 
 
+def test_a_bend_does_not_take_a_step_back_to_where_it_came_from():
+    X = np.array(
+        [
+            [0.01, -10, 0, -10, 10],
+            [0.01, 10, -10, 0, 20],
+            [0.01, -20, 0, 0, -10],
+            [0.01, 0, 10, 0, 0],
+            [-0.01, 0, 0, -20, -20],
+        ]
+    )
+    y = np.array([0, 1, 1, 0, 1])
+    model = L2LogisticRegression(lambd=0.01).fit(X, y)
+    assert model.n_iter_[0] < 10
+    assert model.dual_gap_ < 1e-9
+
+
 @each_number_of_classes
 def test_from_zero_newtons_first_step_goes_to_the_discriminant(n_classes, monkeypatch):
     monkeypatch.setattr(exact_newton, "_SURE", 1.0)

@@ -68,8 +68,11 @@ class ExactNewton:
             slope = dot(gradient, s)
             change = objective.score_changes(s)
         if bent.any():
-            bend = objective.bend(change) * per_problem(bent)
+            bend = objective.bend(change)
             aside = hessian.solve(bend, each)
+            # Far from the optimum, a bend can take a step back to where it came from.
+            bent &= dot(gradient, aside) >= slope / 2
+            bend, aside = bend * per_problem(bent), aside * per_problem(bent)
             s -= aside
             change -= objective.score_changes(aside)
             slope = dot(gradient, s)
