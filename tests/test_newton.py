@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from sklearn_l2 import L2LogisticRegression
-from sklearn_l2.descent import exact_newton
+from sklearn_l2.descent import exact_newton, solve
 from sklearn_l2.descent.columns import Columns
 from sklearn_l2.descent.descents import objective_in_single_precision
 from sklearn_l2.descent.exact_newton import ExactNewton
@@ -19,7 +19,7 @@ from sklearn_l2.descent.memory import dot
 from sklearn_l2.descent.newton import TruncatedNewton, conjugate_gradients
 from sklearn_l2.descent.preconditioners import Diagonal, ExactHessian
 from sklearn_l2.descent.problems import LinearProblems
-from sklearn_l2.descent.results import LinearFit, no_worse_than_zero
+from sklearn_l2.descent.results import CERTIFIED, LinearFit, no_worse_than_zero
 from sklearn_l2.descent.row_space import RowSpaceHessian
 from sklearn_l2.descent.rows import RowBlocks
 from sklearn_l2.descent.solve import solve_newton
@@ -132,6 +132,16 @@ def test_the_bend_is_half_the_third_derivative(n_classes):
     above, below, at = (objective.gradient(theta + t * s)[1].copy() for t in (1, -1, 0))
     objective.gradient(theta)
     assert_allclose(objective.bend(objective.compute_scores(s)), (above + below - 2 * at) / 2, rtol=1e-4, atol=1e-13)
+
+
+def test_what_is_certified_to_be_within_tol_is_not_descended_again(monkeypatch):
+    descents = []
+    descend = solve.descend_newton
+    monkeypatch.setattr(solve, "descend_newton", lambda *a, **k: descents.append(k) or descend(*a, **k))
+    X, y = noisy(3000, 1200)
+    model = L2LogisticRegression(lambd=30.0, tol=1e-4).fit(sp.csr_array(np.where(np.abs(X) < 2, 0, X)), y)
+    assert len(descents) == 1
+    assert CERTIFIED < model.dual_gap_ <= 1e-4
 
 
 def test_a_bend_does_not_take_a_step_back_to_where_it_came_from():

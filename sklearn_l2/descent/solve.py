@@ -117,7 +117,7 @@ def _solve(
     certify |= bool(last.preconditioner.rough or not (descent.finished == CONVERGED).all())
     fit = finish(problems, rows, columns, descent, last.objective, certify=certify)
     # Where a step is cheap, and columns' scales differ so much that little left of J is much of a gradient.
-    enough = tol if isinstance(last, ExactNewton) else CERTIFIED
+    enough = tol if isinstance(last, ExactNewton) else max(tol, CERTIFIED)
     may_mend = last.preconditioner.rough or (isinstance(last, ExactNewton) and certify)
     if may_mend and (fit.dual_gap[fit.converged] > enough).any():
         again, last = descend_newton(problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True)
