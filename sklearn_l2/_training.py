@@ -73,6 +73,8 @@ def training_weights(
     """s_i = sample weight x class weight, (n_rows,) float64, positive in sum for every class."""
     if sample_weight is None:
         s = np.ones(X.shape[0])
+        if class_weight is None:
+            return s
     else:
         array = np.asarray(sample_weight)
         if array.ndim > 0 and array.size and array.dtype.kind in "biuf" and not np.any(array):

@@ -99,6 +99,8 @@ class QuasiNewton:
         # Where J no longer resolves the descent, its slope along the step has to have fallen.
         unresolved = (-self.slope <= self.resolution * self.J) & (np.abs(slope) <= -self.slope)
         good = (J <= self.J + ARMIJO * self.length * self.slope) | unresolved
+        if good.all():
+            return good
         zero_at = self.slope / (self.slope - slope)
         shorter = np.where(np.isfinite(zero_at), np.clip(zero_at, 0.1, 0.5), 0.1)
         self.length = np.where(good, self.length, self.length * shorter)

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -363,6 +364,7 @@ def sample_along(weight: Floats, n_sample: int) -> tuple[NDArray[np.intp], float
     return np.searchsorted(reached[:-1], _places(n_sample) * each, side="right"), each
 
 
+@lru_cache(maxsize=4)
 def _places(n: int) -> Floats:
-    """A fixed random place in each of n stretches of length 1."""
+    """A fixed random place in each of n stretches of length 1; not to be written to."""
     return np.arange(n) + np.random.default_rng(0).random(n)

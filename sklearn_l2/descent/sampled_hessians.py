@@ -80,9 +80,10 @@ class SampledHessian:
         if n_rows * size**2 <= FEW_OPERATIONS or n_sample >= n_rows / 2:
             n_sample = n_rows
         self.n_sample = n_sample
-        self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
         self.follows_curvature = objective.is_binary and (n_sample < n_rows or size > LARGEST_CHOLESKY)
-        self.sample = np.empty(0) if self.follows_curvature else objective.sample_columns(self.indices, dtypes[0])
+        if not self.follows_curvature:
+            self.indices: Any = slice(None) if n_sample == n_rows else even_sample(n_rows, n_sample)
+            self.sample = objective.sample_columns(self.indices, dtypes[0])
         self.cost = n_data / objective.n_problems * n_sample / n_rows * size / _GEMM_SPEEDUP
         self.inverse_factor: dict[int, Floats] = {}
         self.inverse_trace: dict[int, float] = {}  # of M with a diagonal of ones
