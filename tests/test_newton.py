@@ -308,6 +308,23 @@ def test_single_precision_keeps_the_products_and_the_gradients_digits(layout, n_
     )
 
 
+@pytest.mark.parametrize("shift, scale, as_it_is", [(0.5, 3.0, True), (100.0, 1.0, False), (0.0, 1e5, False)])
+def test_columns_that_are_nearly_standard_are_rounded_as_they_are(shift, scale, as_it_is):
+    X, y = noisy(300, 6)
+    X = (X + shift) * [scale, 1, 1, 1, 1, 1]
+    exact, _, theta = start(X, y)
+    rounded, *_ = start(X, y, in_single_precision=True)
+    assert np.array_equal(rounded.twin.rows.X, X.astype(np.float32)) == as_it_is
+    direction = np.random.default_rng(0).standard_normal(theta.shape)
+    exact.gradient(theta)
+    rounded.gradient(theta)
+    problems = np.arange(len(theta))
+    assert_allclose(rounded.twin.compute_scores(direction), exact.compute_scores(direction), atol=1e-5)
+    assert_allclose(rounded.hessian_product(direction, problems), exact.hessian_product(direction, problems), atol=2e-6)
+    sample = np.array([3, 1, 200])
+    assert_allclose(rounded.twin.sample_columns(sample), exact.sample_columns(sample), atol=1e-6)
+
+
 @pytest.mark.parametrize("smallest, dtype", [(1e-3, np.float32), (1e-12, np.float64), (1e-200, np.float64)])
 def test_steps_are_rounded_only_where_single_precision_holds_the_diagonal(smallest, dtype):
     X, y = noisy(300, 6)
