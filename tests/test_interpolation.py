@@ -3,9 +3,12 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
+from common import noisy
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.model_selection import GridSearchCV
 
 from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
 from sklearn_l2.descent.interpolation import CLOSE, descend_at_nodes, merged, nodes_among
@@ -47,13 +50,13 @@ def test_a_chain_shares_its_data_and_its_column_weights():
 @given(st.lists(st.floats(-20, 20), min_size=1, max_size=40), st.floats(0.1, 5))
 def test_nodes_lie_as_close_as_asked_for_and_no_closer(places, furthest):
     places = np.sort(places)
-    nodes = np.flatnonzero(nodes_among(places, furthest))
-    assert nodes[0] == 0
-    assert nodes[-1] == len(places) - 1
+    nodes = places[nodes_among(places, furthest)]
+    assert (nodes[0], nodes[-1]) == (places[0], places[-1])
+    assert (np.diff(nodes) > 0).all()
     for a, b in pairwise(nodes):
-        assert places[b] - places[a] <= furthest or b == a + 1
+        assert b - a <= furthest or not ((places > a) & (places < b)).any()
     for a, b in zip(nodes[:-2], nodes[2:], strict=True):
-        assert places[b] - places[a] > furthest  # the one between is needed
+        assert b - a > furthest  # the one between is needed
 
 
 def test_merged_problems_have_the_mean_data_and_tell_about_every_lambda():
@@ -67,6 +70,18 @@ def test_merged_problems_have_the_mean_data_and_tell_about_every_lambda():
     for curvature in (1e-5, 1e-2, 0.25):
         values = at_all(shrunk(few.places(), curvature))
         assert_allclose(values, shrunk(problems.places(), curvature), atol=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The best lambd")
+@pytest.mark.parametrize(
+    "lambds", [[1e-320, 1e-312, 1e-310, 1.0, 10.0], [1e-3, 1.0, 30.0, 1e5, np.nextafter(1e5, np.inf)]]
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_lambdas_whose_logarithms_are_equal(lambds, classes):
+    X, y = noisy(200, 4, classes)
+    search = LambdaSearchCV(L2LogisticRegression(), lambds, cv=2, scoring="neg_log_loss", refit=False).fit(X, y)
+    peer = GridSearchCV(L2LogisticRegression(), {"lambd": lambds}, cv=2, scoring="neg_log_loss", refit=False).fit(X, y)
+    assert_allclose(search.cv_results_["mean_test_score"], peer.cv_results_["mean_test_score"], rtol=1e-5)
 
 
 def test_a_single_lambda_is_merged_into_one():

@@ -161,6 +161,32 @@ def test_a_column_that_is_constant_in_one_fold(no_direct_fit, batches):
     assert batches == [12]
 
 
+def test_a_column_that_is_constant_in_one_fold_and_far_off_in_its_dev_rows():
+    """Its weight there is rounding, which so large a number would make a score."""
+    X, y = noisy(90, 4)
+    X = 1e3 * X + [0, 1e4, -1e5, 1e5]
+    X[:, 3] = np.where(np.arange(90) < 30, X[:, 3], 12_345.0)
+    pipeline = make_pipeline(StandardScaler(), L2LogisticRegression(tol=1e-15))
+    grid = {"l2logisticregression__lambd": LAMBDS}
+    search, peer = (
+        kind(pipeline, grid, cv=KFold(3), scoring="neg_log_loss", refit=False).fit(X, y)
+        for kind in (LambdaSearchCV, GridSearchCV)
+    )
+    assert_same_results(search.cv_results_, peer.cv_results_, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The best lambd")
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_huge_lambda_leaves_the_others_their_penalty(classes):
+    X, y = noisy(200, 4, classes)
+    ordinary, beside = (
+        LambdaSearchCV(L2LogisticRegression(), [1.0, last], cv=3, scoring="neg_log_loss", refit=False).fit(X, y)
+        for last in (10.0, 1e307)
+    )
+    scores = [search.cv_results_["mean_test_score"][0] for search in (ordinary, beside)]
+    assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_folds_of_a_scaler_are_standardized_in_one_pass(dtype, no_direct_fit, batches, monkeypatch):
     """But for one where a column has so little spread that the scaler may take it for a constant."""

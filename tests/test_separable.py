@@ -247,3 +247,12 @@ def test_huge_and_tiny_numbers(factor):
     model = without_penalty(X * factor, y)
     assert model.score(X * factor, y) == 1
     assert model.n_iter_[0] < 50
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_loss_curve_rises_nowhere(classes):
+    """Weights on the way may be too large, and are taken back for others in the direction of the widest margin."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 200))
+    model = without_penalty(X, rng.permutation(np.arange(40) % classes))
+    assert (np.diff(model.loss_curve_) <= 0).all()

@@ -14,18 +14,22 @@ from ..descent.rows import even_sample, multiply
 Floats = NDArray[np.floating]
 
 _RATIO = 1e5  # of spreads, beyond which the digits of the smaller one are lost in the larger one
+_NEAR = 10.0  # spread over all rows, to which the weight of a column that is constant on a fold may be rounding
 _N_SAMPLED = 11
 
 
 def spread_alike(X: Any, weights: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For row weights (n, F) of folds, whether each column has about the spread over all rows of X, or none, (F,).
+    """For row weights (n, F) of folds, whether each column has about the spread over all rows of X, (F,).
+
+    Or none, and little over all rows, as where a rare category is missing.
 
     A fold of which this is not true has rows to score on that are far from all it is trained on.
     """
     _, variance, square = moments(X, np.column_stack([weights, np.ones(len(weights))]))
     with np.errstate(all="ignore"):
         alike = variance[:, -1:] <= _RATIO**2 * variance[:, :-1]
-    return (alike | (square[:, :-1] == 0)).all(axis=0)
+    missing = (square[:, :-1] == 0) & (variance[:, -1:] <= _NEAR**2)
+    return (alike | missing).all(axis=0)
 
 
 def moments(X: Any, weights: NDArray[np.float64]) -> tuple[Floats, Floats, Floats]:

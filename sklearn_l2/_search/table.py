@@ -150,7 +150,7 @@ def make_table(
     """
     varying = _varying(params)
     columns: dict[str, Any] = {"lambd": np.array([_lambd(candidate) for candidate in params])}
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         columns["C"] = 1 / columns["lambd"]
     columns["norm"] = _means(results, "norm")
     for name in _WITH_ERRORS:

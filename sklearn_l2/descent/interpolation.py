@@ -45,13 +45,17 @@ def merged(problems: LinearProblems, furthest: float) -> tuple[LinearProblems, C
 
 
 def nodes_among(places: Floats, furthest: float) -> Mask:
-    """Which of some places (N,), in increasing order, to solve: the ends, and between as few as lie close enough."""
+    """Which of some places (N,), in increasing order, to solve: the ends, and between as few as lie close enough.
+
+    Of equal places one at most, though lambdas differ: rounding can make them so.
+    """
+    distinct = np.flatnonzero(np.diff(places, prepend=-np.inf) > 0)
     nodes = np.zeros(len(places), dtype=bool)
-    nodes[[0, -1]] = True
+    nodes[distinct[[0, -1]]] = True
     last = places[0]
-    for i, (here, following) in enumerate(pairwise(places)):
-        if following - last > furthest:
-            nodes[i], last = True, here
+    for here, following in pairwise(distinct):
+        if places[following] - last > furthest:
+            nodes[here], last = True, places[here]
     return nodes
 
 

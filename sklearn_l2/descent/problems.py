@@ -133,11 +133,12 @@ class LinearProblems:
 
     def penalty(self, columns: Columns) -> L2:
         """lambda/(2m) ||W||^2 in the core's columns, the bias left out unless asked for."""
-        strongest = max((self.lambd / self.m).max(), 1.0)
+        strength = np.maximum(self.lambd / self.m, 1.0)
         weight = columns.penalty_weight
         if self.column_weight is not None:
             weight = weight * self.column_weight[:, None]
-        weight = np.minimum(weight, _LARGEST_PENALTY / strongest)
+        if weight.max() > _LARGEST_PENALTY / strength.max():
+            weight = np.minimum(weight, (_LARGEST_PENALTY / strength)[:, None, None])
         if self.penalize_intercept and self.fit_intercept:
             bias = np.ones((*weight.shape[:-1], 1))
             return L2(self.lambd, self.m, ..., np.concatenate([weight, bias], axis=-1))

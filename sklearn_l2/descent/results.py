@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +85,14 @@ def finish(
     losses = [[*curve, end] for curve, end in zip(descent.losses, ends, strict=True)]
     separable = unpenalized & ((descent.finished == UNBOUNDED) | (unpenalized.any() and _all_right(objective)))
     return LinearFit(W, b, descent.n_iter, losses, descent.finished == CONVERGED, separable, gap)
+
+
+def where_it_stood(losses: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The curve of where a descent stood: a step that went too far, which was taken back, is no part of it.
+
+    Nor is what single precision rounds off J, which would be a step up to the next descent or to the end.
+    """
+    return list(accumulate((max(J, losses[-1]) for J in losses), min))
 
 
 def no_worse_than_zero(problems: LinearProblems, rows: RowBlocks, columns: Columns, fit: LinearFit) -> LinearFit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import accumulate, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from .newton import ExactNewton, Newton
 from .preconditioners import Diagonal, Exact, Preconditioner, choose_preconditioner
 from .problems import LinearProblems
 from .quasi_newton import NEAR
-from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero
+from .results import CERTIFIED, CONVERGED, LinearFit, finish, no_worse_than_zero, where_it_stood
 from .row_space import solve_in_row_space
 from .rows import RowBlocks
 from .sampled_hessians import FEW_OPERATIONS, CurvedHessian, SampledHessian, n_sampled_rows
@@ -122,9 +122,7 @@ def _solve(
     if may_mend and (fit.dual_gap[fit.converged] > enough).any():
         again, last = descend_newton(problems, rows, columns, descent.params, tol=tol, max_iter=max_iter, thorough=True)
         fit = finish(problems, rows, columns, joined(descent, again), last.objective)
-    # The curve shows where the descent stood: a step that went too far is taken back, and what single precision rounds
-    # off J is no step up to the next descent or to the end.
-    fit.losses = [list(accumulate((max(J, losses[-1]) for J in losses), min)) for losses in fit.losses]
+    fit.losses = [where_it_stood(losses) for losses in fit.losses]
     return no_worse_than_zero(problems, rows, columns, fit)
 
 

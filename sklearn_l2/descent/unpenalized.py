@@ -18,7 +18,7 @@ from .columns import Columns
 from .loop import Descent
 from .preconditioners import has_only_diagonal
 from .problems import LinearProblems
-from .results import LinearFit, finish
+from .results import LinearFit, finish, where_it_stood
 from .rows import RowBlocks, multiply, with_values
 
 Floats = NDArray[np.floating]
@@ -53,11 +53,14 @@ def solve_unpenalized(
     )
     counted = np.flatnonzero(problem.weights[:, 0])
     if len(counted) == rows.n_rows or not rows.fits_in_single_precision:
-        return _solve(problem, rows, solve, start, max_iter)
-    fewer = problem.take(counted)
-    assert fewer is not None
-    with rows.like(rows.X[counted], problem.n_score_rows) as part:
-        return _solve(fewer, part, solve, start, max_iter)
+        fit = _solve(problem, rows, solve, start, max_iter)
+    else:
+        fewer = problem.take(counted)
+        assert fewer is not None
+        with rows.like(rows.X[counted], problem.n_score_rows) as part:
+            fit = _solve(fewer, part, solve, start, max_iter)
+    fit.losses = [where_it_stood(losses) for losses in fit.losses]  # the way led along another J, with a penalty
+    return fit
 
 
 def _solve(
