@@ -27,7 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, MinMaxScaler, StandardScaler
 
 from sklearn_l2 import L1LogisticRegression, L2LogisticRegression, LambdaSearchCV
-from sklearn_l2._search import direct, linear
+from sklearn_l2._search import batch, direct
 
 LAMBDS = [0.1, 1, 10, 100]
 
@@ -49,13 +49,13 @@ def no_direct_fit(monkeypatch):
 def batches(monkeypatch):
     """The number of problems of every batch that is solved."""
     solved = []
-    solve = linear.solve_newton
+    solve = batch.solve_newton
 
     def counted(problems, rows, **settings):
         solved.append(len(problems.lambd))
         return solve(problems, rows, **settings)
 
-    monkeypatch.setattr(linear, "solve_newton", counted)
+    monkeypatch.setattr(batch, "solve_newton", counted)
     return solved
 
 
@@ -374,7 +374,7 @@ def test_batches_fit_the_working_memory(n_problems, n_classes, batches):
     whole = search.cv_results_["mean_test_score"]
     batches.clear()
     n_scores = 1 if n_classes == 2 else 3
-    per_problem = 8 * linear._MATRICES_PER_PROBLEM * 1000 * n_scores
+    per_problem = 8 * batch._MATRICES_PER_PROBLEM * 1000 * n_scores
     with sklearn.config_context(working_memory=per_problem * n_problems / 2**20):
         search.fit(X, y)
     assert batches == {1: [1] * 12, 2: [2, 1] * 4, 7: [6, 6]}[n_problems]

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
-from sklearn_l2._search import linear
+from sklearn_l2._search import batch
 
 pytestmark = pytest.mark.filterwarnings("ignore:The best lambd")
 
@@ -25,13 +25,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:The best lambd")
 def pieces(monkeypatch):
     """The lambdas of every batch that is solved."""
     solved = []
-    solve = linear.solve_newton
+    solve = batch.solve_newton
 
     def remembered(problems, rows, **settings):
         solved.append(np.unique(problems.lambd).tolist())
         return solve(problems, rows, **settings)
 
-    monkeypatch.setattr(linear, "solve_newton", remembered)
+    monkeypatch.setattr(batch, "solve_newton", remembered)
     return solved
 
 
@@ -44,8 +44,8 @@ def test_a_long_job_comes_in_pieces_from_large_to_small_lambdas(n_classes, piece
     assert pieces == [[1, 3, 10, 100, 1000], [0], [0], [0]]
     pieces.clear()
     n_scores = 1 if n_classes == 2 else 3
-    monkeypatch.setattr(linear, "_FEWEST", 1)
-    monkeypatch.setattr(linear, "_LONG", X.size * n_scores * 3 * 2)  # 3 folds of 2 lambdas at a time
+    monkeypatch.setattr(batch, "_FEWEST", 1)
+    monkeypatch.setattr(batch, "_LONG", X.size * n_scores * 3 * 2)  # 3 folds of 2 lambdas at a time
     # Either model may lie 1e-13 above the optimum in J, which moves a dev loss by more than that.
     assert_allclose(search.fit(X, y).cv_results_["mean_test_score"], whole, rtol=0, atol=1e-8)
     assert pieces == [[1000], [10, 100], [1, 3], [0], [0], [0]]
@@ -53,7 +53,7 @@ def test_a_long_job_comes_in_pieces_from_large_to_small_lambdas(n_classes, piece
 
 def test_the_pieces_of_a_long_job_are_not_too_small(pieces, monkeypatch):
     X, y = noisy(200, 5)
-    monkeypatch.setattr(linear, "_LONG", 1)
+    monkeypatch.setattr(batch, "_LONG", 1)
     LambdaSearchCV(L2LogisticRegression(), np.logspace(-1, 2, 40), cv=4, refit=False).fit(X, y)
     assert [len(piece) for piece in pieces] == [13, 13, 14]  # times 4 folds: up to 64 problems, as even as can be
 
@@ -102,9 +102,9 @@ import json, sys
 import numpy as np
 from common import noisy
 from sklearn_l2 import L2LogisticRegression, LambdaSearchCV
-from sklearn_l2._search import linear
+from sklearn_l2._search import batch
 
-linear._LONG, linear._FEWEST = 0, 15
+batch._LONG, batch._FEWEST = 0, 15
 solver, n_jobs = sys.argv[1], int(sys.argv[2])
 model = L2LogisticRegression(solver=solver, tol=1e-6, max_iter=200)
 search = LambdaSearchCV(
