@@ -26,7 +26,7 @@ from .worker import Worker, timed
 TITLE = "A linear probe"
 
 OURS = "LambdaSearchCV"
-TOL = 1e-6  # J - J*: its log losses on the dev set have four digits of the optimum's
+TOL = 1e-6  # J - J*: about the best lambda, dev log losses have three digits of the optimum's or more
 DEV_SHARE = 6  # one row of so many
 _LONGEST = 3600.0
 
