@@ -41,7 +41,6 @@ NOTES = (
     "weights of a column as a group.",
     "glum, skglm, celer and SGDClassifier have no softmax. SGDClassifier has no stopping that would lead to an "
     "optimum: it is given more and more epochs.",
-    "On the sparse problem of 20 classes a fit may take 12 s.",
     "scikit-learn-intelex runs its own lbfgs and newton-cg on dense X; on sparse X it hands over to scikit-learn.",
 )
 

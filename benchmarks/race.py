@@ -16,7 +16,7 @@ import numpy as np
 
 from . import data, peers, reference
 from .section import Row
-from .worker import QUIET, Failed, OutOfTime, Worker
+from .worker import QUIET, Failed, OutOfTime, Worker, rounds
 
 LEVELS = (1e-4, 1e-7, 1e-10)
 _RIVALS = 2  # how many of the others are timed again for each level
@@ -139,10 +139,7 @@ def _timed_again(runners: list[_Runner], repeats: int) -> list[dict[str, Any]]:
             chosen[runner.peer.name, stop] = runner
     order = sorted(chosen.items(), key=lambda each: each[1].peer.library)
     again = [{"peer": peer, "stop": stop, "seconds": []} for (peer, stop), _ in order]
-    start = time.perf_counter()
-    for k in range(repeats):
-        if k >= 2 and time.perf_counter() - start > _ENOUGH:
-            break
+    for _ in rounds(repeats, at_least=2, enough=_ENOUGH):
         library = ""
         for entry, (_, runner) in zip(again, order, strict=True):
             if runner.peer.library != library:

@@ -9,11 +9,10 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 QUIET = 0.1  # seconds after which the threads of the side before have stopped spinning
-_FEW, _ENOUGH = 3, 10.0  # rounds that are always timed, and seconds after which no other one begins
 _START = 120.0  # seconds to import and to compile in
 
 
@@ -116,13 +115,19 @@ def timed(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, result
 
 
+def rounds(repeats: int, *, at_least: int, enough: float) -> Iterator[int]:
+    """0, 1, ..., `repeats` of them, or `at_least` so many once `enough` seconds are over."""
+    start = time.perf_counter()
+    for k in range(repeats):
+        if k >= at_least and time.perf_counter() - start > enough:
+            return
+        yield k
+
+
 def in_turn(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
     """Seconds of each side, which it returns, one after the other: `repeats` rounds, three once they take long."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
-    start = time.perf_counter()
-    for k in range(repeats):
-        if k >= _FEW and time.perf_counter() - start > _ENOUGH:
-            break
+    for _ in rounds(repeats, at_least=3, enough=10.0):
         for name, side in sides.items():
             time.sleep(QUIET)
             seconds[name].append(side())

@@ -103,7 +103,7 @@ class LinearClassifier(LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
         """P problems on the same rows: weights (n_rows, F), lambda (P,); `fold` (P,) tells which weights are whose."""
         is_binary = len(self.classes_) == 2
         return LinearProblems(
-            target=np.array([1.0, -1.0])[codes][:, None, None] if is_binary else codes[:, None],
+            target=(1.0 - 2.0 * codes)[:, None, None] if is_binary else codes[:, None],
             n_score_rows=1 if is_binary else len(self.classes_),
             weights=weights,
             lambd=lambd,
