@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import __main__ as command
-from benchmarks import counting, fits, machine, race, reference, worker
+from benchmarks import counting, fits, machine, page, race, reference, worker
 from benchmarks.section import Cell
 from sklearn_l2 import L2LogisticRegression
 from sklearn_l2.descent import linear, rows
@@ -172,3 +172,20 @@ def test_products_and_reads_are_counted_and_only_inside():
         L2LogisticRegression().fit(X, y)
     assert fit["bytes"] >= X.nbytes
     assert fit["float64"] > 2 * X.size
+
+
+@pytest.mark.parametrize("enough, expected", [(0.0, [0, 1]), (60.0, [0, 1, 2, 3, 4])])
+def test_rounds_end_once_they_took_long_enough(enough, expected):
+    assert list(worker.rounds(5, at_least=2, enough=enough)) == expected
+
+
+def test_the_page_describes_a_machine_once_and_of_later_runs_its_rates(tmp_path):
+    machine = {"processor": "P", "cores": 2, "system": "S", "python": "3", "versions": {"numpy": "2"}, "blas": []}
+    machine |= {"environment": {}, "date": "D", "bytes per second": 1e9}
+    machine |= {f"{dtype} multiply-adds per second": 1e9 for dtype in ("float64", "float32")}
+    section = SimpleNamespace(TITLE="T", markdown=lambda rows, pictures: "")
+    results = {name: {"machine": machine | {"date": name}, "rows": []} for name in ("first", "second")}
+    page.write(tmp_path, results, [(name, section) for name in results])
+    text = (tmp_path / page.PAGE).read_text()
+    assert text.count("P, 2 hardware threads") == text.count("| numpy | 2 |") == 1
+    assert "Measured on first" in text and "Measured on second" in text
